@@ -1,0 +1,231 @@
+//! The columnar candidate set a strategy works on through a handle.
+
+use crate::ItemRow;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// A named column of the set itself: source scores and ranks, model scores, numbers the strategy computed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumberColumn {
+    /// Its name, such as `source.near.score` or `score`.
+    pub name: Arc<str>,
+    /// One value a candidate; NaN means missing.
+    pub values: Vec<f32>,
+}
+
+/// Rows with columns. Every operation keeps all columns aligned, and no operation makes a row appear twice.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    rows: Vec<ItemRow>,
+    /// Bit i is set when source i of `source_names` found the row.
+    found_by: Vec<u32>,
+    source_names: Vec<Arc<str>>,
+    columns: Vec<NumberColumn>,
+}
+
+/// A set holds at most this many sources (one bit each).
+pub const MAX_SOURCES: usize = 32;
+
+impl Candidates {
+    /// The union of several sources' results: one row per item, in order of first appearance, with the columns
+    /// `source.<name>.score` and `source.<name>.rank` (from 1; both NaN where the source did not find the row).
+    ///
+    /// # Errors
+    /// More than [`MAX_SOURCES`] sources, or two with the same name.
+    pub fn union(sources: &[(Arc<str>, Vec<(ItemRow, f32)>)]) -> Result<Self, String> {
+        if sources.len() > MAX_SOURCES {
+            return Err(format!("{} sources in one set: at most {MAX_SOURCES}", sources.len()));
+        }
+        let total: usize = sources.iter().map(|(_, found)| found.len()).sum();
+        let mut set = Self::default();
+        let mut place: FxHashMap<ItemRow, usize> = FxHashMap::default();
+        place.reserve(total);
+        for (bit, (name, found)) in sources.iter().enumerate() {
+            if set.source_names.contains(name) {
+                return Err(format!("two sources are named {name:?}"));
+            }
+            set.source_names.push(Arc::clone(name));
+            for &(row, _) in found {
+                let at = *place.entry(row).or_insert_with(|| {
+                    set.rows.push(row);
+                    set.found_by.push(0);
+                    set.rows.len() - 1
+                });
+                set.found_by[at] |= 1 << bit;
+            }
+        }
+        for (name, found) in sources {
+            let mut scores = vec![f32::NAN; set.rows.len()];
+            let mut ranks = vec![f32::NAN; set.rows.len()];
+            for (rank, (row, score)) in found.iter().enumerate() {
+                let at = place[row];
+                if scores[at].is_nan() {
+                    scores[at] = *score;
+                    ranks[at] = (rank + 1) as f32;
+                }
+            }
+            set.columns.push(NumberColumn { name: format!("source.{name}.score").into(), values: scores });
+            set.columns.push(NumberColumn { name: format!("source.{name}.rank").into(), values: ranks });
+        }
+        Ok(set)
+    }
+
+    /// Number of candidates.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True when there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows in their current order.
+    #[must_use]
+    pub fn rows(&self) -> &[ItemRow] {
+        &self.rows
+    }
+
+    /// The set's own columns.
+    #[must_use]
+    pub fn columns(&self) -> &[NumberColumn] {
+        &self.columns
+    }
+
+    /// One of the set's own columns.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&[f32]> {
+        self.columns.iter().find(|c| &*c.name == name).map(|c| c.values.as_slice())
+    }
+
+    /// The names of the sources that found candidate `at`.
+    ///
+    /// # Panics
+    /// When `at` is not below [`Self::len`].
+    pub fn sources_of(&self, at: usize) -> impl Iterator<Item = &Arc<str>> {
+        let bits = self.found_by[at];
+        self.source_names.iter().enumerate().filter(move |(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| name)
+    }
+
+    /// Sets a column, replacing one of the same name.
+    ///
+    /// # Errors
+    /// When `values` is not as long as the set.
+    pub fn put(&mut self, name: &str, values: Vec<f32>) -> Result<(), String> {
+        if values.len() != self.rows.len() {
+            return Err(format!("column {name:?} has {} values, the set has {} candidates", values.len(), self.rows.len()));
+        }
+        match self.columns.iter_mut().find(|c| &*c.name == name) {
+            Some(column) => column.values = values,
+            None => self.columns.push(NumberColumn { name: name.into(), values }),
+        }
+        Ok(())
+    }
+
+    /// Keeps the candidates whose mask is true, in order; returns the removed rows.
+    ///
+    /// # Errors
+    /// When `mask` is not as long as the set.
+    pub fn keep(&mut self, mask: &[bool]) -> Result<Vec<ItemRow>, String> {
+        if mask.len() != self.rows.len() {
+            return Err(format!("a mask of {} for {} candidates", mask.len(), self.rows.len()));
+        }
+        let removed = self.rows.iter().zip(mask).filter(|(_, keep)| !**keep).map(|(row, _)| *row).collect();
+        let kept: Vec<u32> = (0..mask.len()).filter(|&at| mask[at]).map(|at| at as u32).collect();
+        self.select(&kept);
+        Ok(removed)
+    }
+
+    /// Orders by `column`, highest first; missing (NaN) values last, ties by `tie` (lowest first).
+    ///
+    /// # Errors
+    /// When the set has no such column.
+    pub fn order_by<K: Ord>(&mut self, column: &str, tie: impl Fn(ItemRow) -> K) -> Result<(), String> {
+        let values = self.column(column).ok_or_else(|| format!("the set has no column {column:?}"))?;
+        let key = |at: u32| {
+            let v = values[at as usize];
+            if v.is_nan() { f32::NEG_INFINITY } else { v }
+        };
+        let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
+        order.sort_unstable_by(|&a, &b| {
+            key(b).total_cmp(&key(a)).then_with(|| tie(self.rows[a as usize]).cmp(&tie(self.rows[b as usize])))
+        });
+        self.select(&order);
+        Ok(())
+    }
+
+    /// Keeps at most `max` candidates of each group, the first ones in order; `keys` names each candidate's groups (a
+    /// candidate without a group is always kept; one in several counts in each).
+    ///
+    /// # Errors
+    /// When `keys` is not as long as the set.
+    pub fn cap(&mut self, keys: &[Vec<Arc<str>>], max: usize) -> Result<(), String> {
+        if keys.len() != self.rows.len() {
+            return Err(format!("{} group keys for {} candidates", keys.len(), self.rows.len()));
+        }
+        let mut seen: FxHashMap<&Arc<str>, usize> = FxHashMap::default();
+        let mut kept = Vec::with_capacity(self.rows.len());
+        for (at, groups) in keys.iter().enumerate() {
+            if groups.iter().all(|g| seen.get(g).copied().unwrap_or(0) < max) {
+                for g in groups {
+                    *seen.entry(g).or_default() += 1;
+                }
+                kept.push(at as u32);
+            }
+        }
+        self.select(&kept);
+        Ok(())
+    }
+
+    /// Keeps the first `count`.
+    pub fn take(&mut self, count: usize) {
+        self.rows.truncate(count);
+        self.found_by.truncate(count);
+        for column in &mut self.columns {
+            column.values.truncate(count);
+        }
+    }
+
+    /// Removes the first `count` and returns them as a set of their own: a shelf after a shelf, without doubles.
+    #[must_use]
+    pub fn split_off_front(&mut self, count: usize) -> Self {
+        let mut front = self.clone();
+        front.take(count);
+        let rest: Vec<u32> = (count.min(self.rows.len())..self.rows.len()).map(|at| at as u32).collect();
+        self.select(&rest);
+        front
+    }
+
+    /// Moves `rows` that are in the set to the front, in the order given.
+    pub fn pin(&mut self, rows: &[ItemRow]) {
+        let mut order: Vec<u32> = Vec::with_capacity(self.rows.len());
+        for row in rows {
+            if let Some(at) = self.rows.iter().position(|r| r == row)
+                && !order.contains(&(at as u32))
+            {
+                order.push(at as u32);
+            }
+        }
+        let pinned = order.len();
+        order.extend((0..self.rows.len() as u32).filter(|at| !order[..pinned].contains(at)).collect::<Vec<_>>());
+        self.select(&order);
+    }
+
+    /// Reorders and drops: candidate i becomes what stood at `order[i]`. Positions out of range are ignored, a
+    /// position named twice is used once.
+    pub fn select(&mut self, order: &[u32]) {
+        let mut used = vec![false; self.rows.len()];
+        let order: Vec<usize> = order
+            .iter()
+            .map(|&at| at as usize)
+            .filter(|&at| at < used.len() && !std::mem::replace(&mut used[at], true))
+            .collect();
+        self.rows = order.iter().map(|&at| self.rows[at]).collect();
+        self.found_by = order.iter().map(|&at| self.found_by[at]).collect();
+        for column in &mut self.columns {
+            column.values = order.iter().map(|&at| column.values[at]).collect();
+        }
+    }
+}

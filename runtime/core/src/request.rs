@@ -1,0 +1,66 @@
+//! A recommendation request after the edge resolved it, and the context one composition runs in.
+
+use crate::{ItemRow, TimeMs, Visitor};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// What was asked, with item ids resolved to rows. Unknown anchors are dropped at the edge and reported.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Echoed in the answer, joins later events to what was served.
+    pub id: String,
+    /// The named placement.
+    pub scenario: String,
+    /// Visitor id; `None` when nobody was named or the request is not personalised.
+    pub visitor: Option<String>,
+    /// Channel: app, web, mini-program, store, push ...; empty means unknown.
+    pub channel: String,
+    /// Region of the visitor; empty means unknown.
+    pub region: String,
+    /// Everything else the storefront said of the moment.
+    pub context: Vec<(String, String)>,
+    /// Anchors: the viewed product, the cart, in the order given.
+    pub items: Vec<ItemRow>,
+    /// Slots wanted, at least 1.
+    pub limit: u32,
+    /// Never to be served in this answer.
+    pub exclude: Vec<ItemRow>,
+    /// False: no profile may be used (PIPL Art. 24).
+    pub personalised: bool,
+    /// Whether the answer must say why.
+    pub explain: bool,
+}
+
+/// Everything one composition may depend on. The same context gives the same page.
+#[derive(Debug)]
+pub struct RequestContext {
+    /// What was asked.
+    pub request: Request,
+    /// The snapshot: the last I/O before the CPU pool. The unknown visitor when not personalised.
+    pub visitor: Arc<Visitor>,
+    /// The frozen clock.
+    pub now: TimeMs,
+    /// Seed of everything random.
+    pub seed: u64,
+    memo: Mutex<FxHashMap<String, Arc<Vec<f32>>>>,
+}
+
+impl RequestContext {
+    /// A context with an empty memo.
+    #[must_use]
+    pub fn new(request: Request, visitor: Arc<Visitor>, now: TimeMs, seed: u64) -> Self {
+        Self { request, visitor, now, seed, memo: Mutex::default() }
+    }
+
+    /// The value computed earlier in this request under `key`, or `compute`d now. Sources and feature columns share
+    /// what is dear through it: the visitor's vector, the summed similarities over a history.
+    pub fn memo(&self, key: &str, compute: impl FnOnce() -> Vec<f32>) -> Arc<Vec<f32>> {
+        if let Some(found) = self.memo.lock().get(key) {
+            return Arc::clone(found);
+        }
+        let value = Arc::new(compute());
+        self.memo.lock().insert(key.to_owned(), Arc::clone(&value));
+        value
+    }
+}
