@@ -1,1 +1,28 @@
-//! skeleton
+//! The `qianmian` server: command line, HTTP, scenarios, pages.
+//!
+//! `app.rs` is the one place that builds everything. A recommendation travels `http/recommend.rs` -> `recommend/mod.rs`
+//! -> the visitor's snapshot -> `pool.rs` -> the strategy in the sandbox, which reaches `reach/` -> `recommend/guards.rs`
+//! -> the answer.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod embeddings;
+pub mod error;
+pub mod evaluate;
+pub mod http;
+pub mod import;
+pub mod metrics;
+pub mod ml;
+pub mod plugins;
+pub mod pool;
+pub mod reach;
+pub mod recommend;
+pub mod scenario;
+pub mod storefront;
+pub mod training;
+
+pub use app::App;
+pub use config::Config;
+pub use error::ApiError;

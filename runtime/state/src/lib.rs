@@ -1,1 +1,34 @@
-//! skeleton
+//! Everything the host remembers: the catalogue, the event log, what is folded from it, documents and blobs.
+//!
+//! [`State`] opens a data directory and holds the parts. What it promises:
+//! - what a call has acknowledged is on disk, and visible to the next reader;
+//! - the event log is the truth: profiles, statistics and lists are folds over it, rebuilt from it on opening;
+//! - every stored value carries a checksum: damage is reported, never served.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`catalogue`] | items as immutable columns, swapped whole |
+//! | [`log`] | events: append once, in order, durable before acknowledged |
+//! | [`fold`] | visitors and item statistics, folded from the log |
+//! | [`sources`] | candidates from the catalogue and the folds |
+//! | [`columns`] | values of items, visitors and both together, for filters, formulas and models |
+//! | [`registry`] | named, versioned JSON documents |
+//! | [`blobs`] | files by digest |
+
+pub mod blobs;
+pub mod catalogue;
+pub mod columns;
+mod db;
+pub mod error;
+pub mod fold;
+pub mod log;
+pub mod registry;
+pub mod sources;
+mod state;
+
+pub use blobs::BlobStore;
+pub use catalogue::{Catalogue, CatalogueStore, Item, Rejected, Stock, Symbols, UpsertReport};
+pub use error::{Result, StateError};
+pub use log::{Appended, Chunk, EventLog, Writer};
+pub use registry::{Document, Registry};
+pub use state::State;

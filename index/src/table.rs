@@ -1,0 +1,128 @@
+//! Vectors in one aligned array, and where each row's is.
+
+use crate::kernel::MISSING;
+use rustc_hash::FxHashMap;
+
+/// Floats in a cache line: vectors are padded to it with zeros and start on it.
+const LINE: usize = 16;
+
+/// `len` vectors of `dim` numbers.
+#[derive(Debug)]
+pub(crate) struct Vectors {
+    values: Vec<f32>,
+    start: usize,
+    len: usize,
+    dim: usize,
+    stride: usize,
+}
+
+impl Vectors {
+    /// All zero.
+    pub fn zeros(len: usize, dim: usize) -> Self {
+        let stride = dim.next_multiple_of(LINE);
+        let values = vec![0.0; len * stride + LINE];
+        // A vector that straddles cache lines costs a walk about a fifth. The array never grows, so this stays true.
+        let start = match values.as_ptr().align_offset(LINE * size_of::<f32>()) {
+            offset if offset < LINE => offset,
+            _ => 0,
+        };
+        Self { values, start, len, dim, stride }
+    }
+
+    /// One padded vector.
+    pub fn single(vector: &[f32]) -> Self {
+        let mut one = Self::zeros(1, vector.len());
+        one.get_mut(0).copy_from_slice(vector);
+        one
+    }
+
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub const fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The vector at `at`.
+    pub fn get(&self, at: u32) -> &[f32] {
+        &self.padded(at)[..self.dim]
+    }
+
+    /// The vector at `at`, to be written.
+    pub fn get_mut(&mut self, at: u32) -> &mut [f32] {
+        let from = self.start + at as usize * self.stride;
+        &mut self.values[from..from + self.dim]
+    }
+
+    /// The vector at `at` with the zeros that follow it.
+    #[inline(always)]
+    pub fn padded(&self, at: u32) -> &[f32] {
+        let from = self.start + at as usize * self.stride;
+        &self.values[from..from + self.stride]
+    }
+
+    /// The padded vectors from `at` on.
+    #[inline(always)]
+    pub fn from(&self, at: usize) -> impl Iterator<Item = &[f32]> {
+        let end = self.start + self.len * self.stride;
+        self.values[self.start + at * self.stride..end].chunks_exact(self.stride)
+    }
+}
+
+/// Where a row's vector is.
+#[derive(Debug)]
+pub(crate) enum Slots {
+    /// By row number: rows are dense in a catalogue.
+    Dense(Vec<u32>),
+    /// For the few rows out of a large catalogue that have a vector.
+    Sparse(FxHashMap<u32, u32>),
+}
+
+impl Slots {
+    /// Of rows that are unique.
+    pub fn new(rows: &[u32]) -> Self {
+        let top = rows.iter().max().map_or(0, |&row| row as usize + 1);
+        if top > 8 * rows.len() + 65_536 {
+            return Self::Sparse(rows.iter().zip(0..).map(|(&row, at)| (row, at)).collect());
+        }
+        let mut dense = vec![MISSING; top];
+        for (&row, at) in rows.iter().zip(0..) {
+            dense[row as usize] = at;
+        }
+        Self::Dense(dense)
+    }
+
+    /// The position of a row's vector, or [`MISSING`].
+    pub fn at(&self, row: u32) -> u32 {
+        match self {
+            Self::Dense(dense) => dense.get(row as usize).copied().unwrap_or(MISSING),
+            Self::Sparse(sparse) => sparse.get(&row).copied().unwrap_or(MISSING),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_dense_or_sparse() {
+        for rows in [vec![5, 0, 2], vec![4_000_000_000, 7, u32::MAX]] {
+            let slots = Slots::new(&rows);
+            assert_eq!(rows.iter().map(|&row| slots.at(row)).collect::<Vec<_>>(), [0, 1, 2]);
+            assert_eq!(slots.at(1), MISSING);
+        }
+        assert_eq!(Slots::new(&[]).at(0), MISSING);
+    }
+
+    #[test]
+    fn vectors_are_padded_with_zeros() {
+        let mut vectors = Vectors::zeros(3, 5);
+        vectors.get_mut(1).fill(2.0);
+        assert_eq!(vectors.get(1), [2.0; 5]);
+        assert_eq!(vectors.padded(1).iter().sum::<f32>(), 10.0);
+        assert_eq!(vectors.from(1).count(), 2);
+        assert_eq!(vectors.padded(2).as_ptr().align_offset(64), 0);
+    }
+}

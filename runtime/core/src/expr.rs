@@ -1,1 +1,0 @@
-//! Expressions: CEL parsed by the `cel` crate, evaluated over whole columns by us.

@@ -1,0 +1,93 @@
+//! Configuration: a TOML file, then `QIANMIAN_*` variables, then flags, in rising order.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Everything an operator can set. `qianmian serve --print-config` shows the result as TOML.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Until access tokens exist only loopback addresses are accepted.
+    pub listen: SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Folder of the strategy components that ship with the product; installed at start where missing.
+    pub plugins: PathBuf,
+    /// Threads that run strategies and models; 0 means one a core.
+    pub compose_threads: usize,
+    /// Requests that may wait for such a thread before the server sheds.
+    pub compose_queue: usize,
+    /// Wall clock of one strategy call, milliseconds.
+    pub strategy_wall_ms: u64,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// Most slots one answer may have.
+    pub max_limit: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
+            data: PathBuf::from("data"),
+            plugins: default_plugins(),
+            compose_threads: 0,
+            compose_queue: 256,
+            strategy_wall_ms: 50,
+            max_body: 256 << 20,
+            max_limit: 1_000,
+        }
+    }
+}
+
+/// Beside the binary (`plugins/`), or in the folder above it (`target/plugins` of a checkout).
+fn default_plugins() -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_default();
+    exe.ancestors()
+        .skip(1)
+        .take(3)
+        .map(|folder| folder.join("plugins"))
+        .find(|folder| folder.is_dir())
+        .unwrap_or_else(|| PathBuf::from("plugins"))
+}
+
+impl Config {
+    /// Reads the file, when one is named, and the environment.
+    ///
+    /// # Errors
+    /// A text naming the file or variable, the value and what was expected.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        use anyhow::Context;
+        let mut table = match file {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the configuration {}", path.display()))?
+                .parse::<toml::Table>()
+                .with_context(|| format!("{} is not valid TOML", path.display()))?,
+            None => toml::Table::new(),
+        };
+        let known = toml::Table::try_from(Self::default())?;
+        for (name, value) in std::env::vars() {
+            let Some(key) = name.strip_prefix("QIANMIAN_").map(str::to_lowercase) else { continue };
+            let Some(default) = known.get(&key) else { continue };
+            let parsed = match default {
+                toml::Value::Integer(_) => toml::Value::Integer(
+                    value.parse().with_context(|| format!("{name}={value:?}: expected a whole number"))?,
+                ),
+                _ => toml::Value::String(value),
+            };
+            table.insert(key, parsed);
+        }
+        let config = table.try_into::<Self>().context("the configuration has a wrong or unknown setting")?;
+        Ok(config)
+    }
+
+    /// The number of compose threads after resolving 0.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        match self.compose_threads {
+            0 => std::thread::available_parallelism().map_or(2, usize::from),
+            n => n,
+        }
+    }
+}

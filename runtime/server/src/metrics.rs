@@ -1,0 +1,82 @@
+//! Prometheus metrics: everything the server counts about itself.
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+/// All metrics of one server.
+pub struct Metrics {
+    registry: Registry,
+    /// Answers by scenario and outcome (`ok`, `fallback`, `error`).
+    pub recommendations: IntCounterVec,
+    /// Seconds from a decoded request to its answer, by scenario.
+    pub recommend_seconds: HistogramVec,
+    /// Seconds inside the sandbox, by strategy.
+    pub strategy_seconds: HistogramVec,
+    /// Strategy faults by strategy and code.
+    pub faults: IntCounterVec,
+    /// Degradations by name.
+    pub degraded: IntCounterVec,
+    /// Slots removed by host guards, by reason.
+    pub guarded: IntCounterVec,
+    /// Events by outcome (`accepted`, `duplicate`, `rejected`).
+    pub events: IntCounterVec,
+    /// Requests turned away because the CPU pool or the log's queue was full.
+    pub shed: IntCounterVec,
+    /// Items in the catalogue.
+    pub items: IntGauge,
+    /// Visitors with a profile.
+    pub visitors: IntGauge,
+}
+
+const SECONDS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+impl Metrics {
+    /// Registers everything under the prefix `qianmian_`.
+    ///
+    /// # Errors
+    /// When two metrics share a name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new_custom(Some("qianmian".to_owned()), None)?;
+        let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let seconds = |name: &str, help: &str, labels: &[&str]| -> Result<HistogramVec, prometheus::Error> {
+            let histogram =
+                HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok(histogram)
+        };
+        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        Ok(Self {
+            recommendations: counter("recommendations_total", "Answers by outcome", &["scenario", "outcome"])?,
+            recommend_seconds: seconds("recommend_seconds", "Decoded request to answer", &["scenario"])?,
+            strategy_seconds: seconds("strategy_seconds", "Time inside the sandbox", &["strategy"])?,
+            faults: counter("strategy_faults_total", "Strategy faults", &["strategy", "code"])?,
+            degraded: counter("degraded_total", "Answers given without something", &["what"])?,
+            guarded: counter("guard_removed_total", "Slots removed by host guards", &["reason"])?,
+            events: counter("events_total", "Events by outcome", &["outcome"])?,
+            shed: counter("shed_total", "Requests turned away", &["queue"])?,
+            items: gauge("catalogue_items", "Items in the catalogue")?,
+            visitors: gauge("visitors", "Visitors with a profile")?,
+            registry,
+        })
+    }
+
+    /// The text exposition format.
+    ///
+    /// # Errors
+    /// When encoding fails.
+    pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}

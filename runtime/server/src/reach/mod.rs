@@ -1,0 +1,66 @@
+//! What the sandbox may reach: the traits of `core::reach` over the live catalogue, folds, spaces and models.
+
+mod columns;
+mod features;
+mod retrieval;
+mod scoring;
+mod visitor_vector;
+
+pub use features::{feature_matrix, is_set_column};
+pub use scoring::score_with;
+pub use visitor_vector::{VisitorVector, VisitorVectors};
+
+use crate::ml::ModelHandle;
+use arc_swap::ArcSwap;
+use qianmian_core::{Reach, ReachError, RequestContext};
+use qianmian_index::{Generation, Spaces};
+use qianmian_state::{Catalogue, State};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// The live implementation of all three traits.
+pub struct LiveReach {
+    /// Catalogue and folds.
+    pub state: Arc<State>,
+    /// Embedding spaces.
+    pub spaces: Arc<Spaces>,
+    /// Models by name.
+    pub models: Arc<ArcSwap<FxHashMap<String, Arc<ModelHandle>>>>,
+    /// How each space turns a visitor into a vector.
+    pub vectors: Arc<VisitorVectors>,
+}
+
+impl LiveReach {
+    /// The three traits over one value.
+    #[must_use]
+    pub fn into_reach(self) -> (Arc<Self>, Reach) {
+        let live = Arc::new(self);
+        let reach = Reach {
+            retrieval: Arc::clone(&live) as _,
+            columns: Arc::clone(&live) as _,
+            scoring: Arc::clone(&live) as _,
+        };
+        (live, reach)
+    }
+
+    fn catalogue(&self) -> Arc<Catalogue> {
+        self.state.catalogue.load()
+    }
+
+    fn space(&self, name: &str) -> Result<Arc<Generation>, ReachError> {
+        self.spaces.space(name).ok_or_else(|| ReachError::Unknown {
+            what: "embedding space",
+            name: name.to_owned(),
+            known: self.spaces.names().join(", "),
+        })
+    }
+
+    /// The visitor's vector in `space`, computed once a request; empty when there is nothing to compute it from.
+    fn visitor_vector(&self, ctx: &RequestContext, space: &str) -> Result<Arc<Vec<f32>>, ReachError> {
+        let generation = self.space(space)?;
+        Ok(ctx.memo(&format!("vector:{space}"), || {
+            let models = self.models.load();
+            self.vectors.compute(ctx, space, &generation, &self.catalogue(), &models).unwrap_or_default()
+        }))
+    }
+}

@@ -1,0 +1,210 @@
+//! Scenarios: named placements, each running one release of {strategy digest, parameters, guards}.
+
+use crate::error::ApiError;
+use crate::plugins::Plugins;
+use arc_swap::ArcSwap;
+use qianmian_core::ItemKind;
+use qianmian_host::Strategy;
+use qianmian_state::{Registry, State};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// The registry's kind of document.
+const KIND: &str = "scenario";
+
+/// What a business team says about a scenario; every change makes a new release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioSpec {
+    /// The strategy's name.
+    pub strategy: String,
+    /// Its version; without one the newest at the time of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Parameters, checked against the strategy's JSON Schema.
+    #[serde(default = "empty_object")]
+    #[schema(value_type = Object)]
+    pub parameters: Value,
+    /// Item ids that must never be served here.
+    #[serde(default)]
+    pub blocked: Vec<String>,
+    /// Kinds the fallback and the backfill may use; empty means products.
+    #[serde(default)]
+    pub fallback_kinds: Vec<String>,
+    /// Show an item to one visitor at most so often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_cap: Option<FrequencyCap>,
+    /// Wall clock of one strategy call in milliseconds, 1 to 10,000; without one the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
+}
+
+/// A limit on how often one visitor is shown one item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FrequencyCap {
+    /// Impressions after which the item rests.
+    pub impressions: u32,
+    /// Days without an impression after which it may come back.
+    pub days: u32,
+}
+
+fn empty_object() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+/// A pinned release: what a request runs from start to end, whatever is swapped meanwhile.
+pub struct Release {
+    /// The scenario.
+    pub scenario: String,
+    /// From 1, rising.
+    pub number: u64,
+    /// What was asked for.
+    pub spec: ScenarioSpec,
+    /// The parameters as the strategy gets them.
+    pub parameters: String,
+    /// The compiled strategy.
+    pub strategy: Arc<Strategy>,
+    /// Kinds of the fallback.
+    pub fallback_kinds: Vec<ItemKind>,
+}
+
+/// All scenarios, swapped atomically.
+pub struct Scenarios {
+    live: ArcSwap<FxHashMap<String, Arc<Release>>>,
+    state: Arc<State>,
+}
+
+impl Scenarios {
+    /// Reads every scenario from the registry. One whose strategy is gone is left out and logged.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn load(state: Arc<State>, plugins: &Plugins) -> anyhow::Result<Self> {
+        let mut live = FxHashMap::default();
+        for document in state.registry.list(KIND)? {
+            let spec: ScenarioSpec = serde_json::from_value(document.json)?;
+            match release(&document.name, document.version, spec, plugins) {
+                Ok(release) => {
+                    live.insert(document.name, Arc::new(release));
+                }
+                Err(error) => tracing::error!(scenario = document.name, %error, "a scenario cannot run"),
+            }
+        }
+        Ok(Self { live: ArcSwap::from_pointee(live), state })
+    }
+
+    /// The live release of `name`.
+    ///
+    /// # Errors
+    /// 404 `unknown_scenario`, naming those there are.
+    pub fn get(&self, name: &str) -> Result<Arc<Release>, ApiError> {
+        let live = self.live.load();
+        live.get(name).cloned().ok_or_else(|| {
+            let mut known: Vec<&str> = live.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            ApiError::not_found(
+                "unknown_scenario",
+                format!(
+                    "no scenario named {name:?}; known: {}. Create it with PUT /v1/scenarios/{{name}}",
+                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                ),
+            )
+        })
+    }
+
+    /// Every live release, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Release>> {
+        let mut all: Vec<_> = self.live.load().values().cloned().collect();
+        all.sort_by(|a, b| a.scenario.cmp(&b.scenario));
+        all
+    }
+
+    /// Makes and publishes a new release. Requests under way finish on the old one.
+    ///
+    /// # Errors
+    /// 422 with what is wrong with the strategy, version, kinds or parameters; nothing is changed then.
+    pub fn put(&self, name: &str, spec: ScenarioSpec, plugins: &Plugins) -> Result<Arc<Release>, ApiError> {
+        check_name(name)?;
+        let checked = release(name, 0, spec, plugins)?;
+        let json = serde_json::to_value(&checked.spec).map_err(ApiError::internal)?;
+        let number = self.state.registry.put(KIND, name, &json).map_err(ApiError::internal)?;
+        let made = Arc::new(Release { number, ..checked });
+        self.live.rcu(|live| {
+            let mut next = live.as_ref().clone();
+            next.insert(name.to_owned(), Arc::clone(&made));
+            next
+        });
+        Ok(made)
+    }
+
+    /// Publishes what ran before the live release, as a new release.
+    ///
+    /// # Errors
+    /// 404 for an unknown scenario, 422 `nothing_to_roll_back` when there is no earlier release.
+    pub fn rollback(&self, name: &str, plugins: &Plugins) -> Result<Arc<Release>, ApiError> {
+        let live = self.get(name)?;
+        let earlier = self
+            .state
+            .registry
+            .history(KIND, name)
+            .map_err(ApiError::internal)?
+            .into_iter()
+            .filter(|document| document.version < live.number)
+            .filter_map(|document| serde_json::from_value::<ScenarioSpec>(document.json).ok())
+            .rfind(|spec| *spec != live.spec)
+            .ok_or_else(|| {
+                ApiError::unprocessable("nothing_to_roll_back", format!("scenario {name:?} has no earlier release"))
+            })?;
+        self.put(name, earlier, plugins)
+    }
+}
+
+/// Names of scenarios, spaces, models and plugins: what is safe in a path, a metric and a file.
+///
+/// # Errors
+/// 422 `bad_name`.
+pub fn check_name(name: &str) -> Result<(), ApiError> {
+    let good = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if good {
+        return Ok(());
+    }
+    Err(ApiError::unprocessable(
+        "bad_name",
+        format!("{name:?} is not a name: use 1 to 64 letters, digits, '-', '_' or '.'"),
+    ))
+}
+
+fn release(name: &str, number: u64, spec: ScenarioSpec, plugins: &Plugins) -> Result<Release, ApiError> {
+    let plugin = plugins.get(&spec.strategy, spec.version.as_deref())?;
+    plugin.check_parameters(&spec.parameters)?;
+    if let Some(wall) = spec.wall_ms
+        && !(1..=10_000).contains(&wall)
+    {
+        return Err(ApiError::unprocessable("bad_wall_ms", format!("wall_ms is {wall}: expected 1 to 10000")));
+    }
+    let fallback_kinds = if spec.fallback_kinds.is_empty() {
+        vec![ItemKind::Product]
+    } else {
+        spec.fallback_kinds
+            .iter()
+            .map(|kind| kind.parse())
+            .collect::<Result<_, String>>()
+            .map_err(|detail| ApiError::unprocessable("unknown_kind", detail))?
+    };
+    // The release pins the version it was made with, whatever is uploaded later.
+    let spec = ScenarioSpec { version: Some(plugin.version.clone()), ..spec };
+    Ok(Release {
+        scenario: name.to_owned(),
+        number,
+        parameters: spec.parameters.to_string(),
+        strategy: Arc::clone(&plugin.strategy),
+        fallback_kinds,
+        spec,
+    })
+}

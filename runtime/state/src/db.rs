@@ -1,0 +1,139 @@
+//! How this crate uses SQLite: one file a store, write-ahead log, full sync, and every value sealed with a checksum.
+
+use crate::error::{DatabaseContext, Result, StateError};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+
+/// "QMst", so that `file` and a curious operator recognise our databases.
+const APPLICATION_ID: i64 = 0x514d_7374;
+
+/// Where a database lives.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In memory, gone when closed.
+    Memory,
+    /// In this file.
+    File(PathBuf),
+}
+
+impl Place {
+    /// `name` in `dir`, or memory when there is no directory.
+    pub fn new(dir: Option<&Path>, name: &str) -> Self {
+        dir.map_or(Self::Memory, |d| Self::File(d.join(name)))
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        match self {
+            Self::Memory => Connection::open_in_memory(),
+            Self::File(path) => Connection::open(path),
+        }
+        .during("open the database")
+    }
+}
+
+/// Opens for writing and creates the tables of `schema` in a new file.
+///
+/// # Errors
+/// [`StateError::Format`] when the file was written with another `format`, or [`StateError::Database`].
+pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str) -> Result<Connection> {
+    let mut db = place.connect()?;
+    // secure_delete: what is erased on a visitor's request must not linger in free pages
+    db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA busy_timeout=5000;")
+        .during("configure the database")?;
+    let found: i64 = pragma(&db, "user_version")?;
+    if found == 0 {
+        let tx = db.transaction().during("create the tables")?;
+        tx.execute_batch(schema).during("create the tables")?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID).during("create the tables")?;
+        tx.pragma_update(None, "user_version", format).during("create the tables")?;
+        tx.commit().during("create the tables")?;
+    } else if found != format {
+        return Err(StateError::Format { what: name.into(), found, expected: format });
+    }
+    Ok(db)
+}
+
+/// Opens an existing file for reading beside its writer.
+///
+/// # Errors
+/// As [`open`]; a file that does not exist is an error.
+pub(crate) fn open_read_only(place: &Place, name: &str, format: i64) -> Result<Connection> {
+    if let Place::File(path) = place
+        && !path.exists()
+    {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(StateError::Io { action: "open", path: path.clone(), source });
+    }
+    let db = place.connect()?;
+    db.execute_batch("PRAGMA query_only=ON; PRAGMA busy_timeout=5000;").during("configure the database")?;
+    let found: i64 = pragma(&db, "user_version")?;
+    if found == format { Ok(db) } else { Err(StateError::Format { what: name.into(), found, expected: format }) }
+}
+
+fn pragma(db: &Connection, name: &str) -> Result<i64> {
+    db.pragma_query_value(None, name, |row| row.get(0)).during("read the format version")
+}
+
+/// `payload` behind a CRC-32 over `key` and itself: a value that was changed, cut or moved to another key is noticed.
+pub(crate) fn seal(key: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(payload.len() + 4);
+    sealed.extend_from_slice(&checksum(key, payload).to_le_bytes());
+    sealed.extend_from_slice(payload);
+    sealed
+}
+
+/// The payload of a sealed value.
+///
+/// # Errors
+/// [`StateError::Damaged`] naming `what` and the key.
+pub(crate) fn unseal<'a>(what: &str, key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8]> {
+    let damaged = |detail: String| StateError::Damaged {
+        what: format!("{what} {}", key.escape_ascii()),
+        detail,
+    };
+    let Some((crc, payload)) = sealed.split_first_chunk::<4>() else {
+        return Err(damaged(format!("{} bytes stored, at least 4 expected", sealed.len())));
+    };
+    let (stored, computed) = (u32::from_le_bytes(*crc), checksum(key, payload));
+    if stored == computed {
+        Ok(payload)
+    } else {
+        Err(damaged(format!("checksum {computed:08x}, {stored:08x} expected")))
+    }
+}
+
+fn checksum(key: &[u8], payload: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&(key.len() as u64).to_le_bytes());
+    crc.update(key);
+    crc.update(payload);
+    crc.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let sealed = seal(b"k", b"value");
+        assert_eq!(unseal("v", b"k", &sealed).unwrap(), b"value");
+        for bit in 0..sealed.len() * 8 {
+            let mut bad = sealed.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(unseal("v", b"k", &bad), Err(StateError::Damaged { .. })), "bit {bit}");
+        }
+        assert!(unseal("v", b"other", &sealed).is_err(), "moved to another key");
+        assert!(unseal("v", b"k", &sealed[..3]).is_err(), "cut");
+    }
+
+    #[test]
+    fn another_format_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(Some(dir.path()), "x.db");
+        drop(open(&place, "x.db", 1, "CREATE TABLE t(a)").unwrap());
+        let error = open(&place, "x.db", 2, "").unwrap_err();
+        assert_eq!(error.to_string(), "x.db has format 1, this program reads format 2; start the version that wrote it");
+        assert!(open_read_only(&Place::new(Some(dir.path()), "none.db"), "none.db", 1).is_err());
+    }
+}
