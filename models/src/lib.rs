@@ -1,1 +1,18 @@
-//! skeleton
+//! ONNX models: from columns of features, or from a history of items, to scores and vectors.
+//!
+//! [`Model::load`] takes the bytes of an ONNX file and a [`Manifest`] that says what its tensors mean, refuses what it
+//! cannot serve, and checks the golden answers the manifest brings. [`Models`] holds the versions that are live and
+//! swaps them atomically. Ensembles of trees ([`trees`]) are evaluated by this crate, everything else by `tract`; this
+//! is the only crate that names it.
+
+mod error;
+mod graph;
+pub mod manifest;
+mod model;
+mod registry;
+pub mod trees;
+
+pub use error::ModelError;
+pub use manifest::{Golden, ItemIds, Kind, Manifest};
+pub use model::Model;
+pub use registry::{Models, Served};

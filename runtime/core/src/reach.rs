@@ -82,6 +82,9 @@ pub trait Columns: Send + Sync {
     /// The id of each row, for the answer and for breaking ties.
     fn ids(&self, rows: &[ItemRow]) -> Vec<Arc<str>>;
 
+    /// The row of each id, `None` where the catalogue has no such item.
+    fn rows(&self, ids: &[String]) -> Vec<Option<ItemRow>>;
+
     /// The vectors of `rows` in `space`, row-major, zeros where an item has none, and the dimension.
     ///
     /// # Errors

@@ -61,6 +61,8 @@ pub struct Visitor {
     pub last_seen: TimeMs,
     /// Last order; 0 means none.
     pub last_order: TimeMs,
+    /// Times of the newest orders, newest first, bounded.
+    pub order_times: Vec<TimeMs>,
     /// Decayed interest by category symbol (half-life in `state`), as of `last_seen`.
     pub categories: FxHashMap<u32, f32>,
     /// Decayed interest by brand symbol, as of `last_seen`.

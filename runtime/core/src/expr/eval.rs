@@ -86,6 +86,7 @@ impl<'a> Scope<'a> {
     fn text(&self, node: &'a Node, user: &str) -> Result<Text<'a>, TypeError> {
         match self.value(node)? {
             Value::Text(v) => Ok(v),
+            Value::Number(v) if v.is_missing() => Ok(Text::One("")),
             other => wrong(node.at, format!("{user} needs a text, got {}", other.what())),
         }
     }
@@ -121,6 +122,9 @@ impl<'a> Scope<'a> {
             },
             (Value::List(_), Value::List(_)) => {
                 wrong(at, "lists cannot be compared; use `x in list` or size(list)".to_owned())
+            }
+            (Value::Number(v), Value::Text(_)) | (Value::Text(_), Value::Number(v)) if v.is_missing() => {
+                Ok(Truth::One(false))
             }
             (a, b) => wrong(at, format!("compares {} with {}: the same type expected", a.what(), b.what())),
         }
@@ -166,6 +170,7 @@ impl<'a> Scope<'a> {
                 };
                 Ok(Truth::Many((0..self.len).map(test).collect()))
             }
+            (Value::Number(v), _) if v.is_missing() => Ok(Truth::One(false)),
             (value, List::Numbers(_)) => wrong(at, format!("looks for {} in a list of numbers", value.what())),
             (value, _) => wrong(at, format!("looks for {} in a list of texts", value.what())),
         }
@@ -175,7 +180,11 @@ impl<'a> Scope<'a> {
         let condition = self.truth(&parts[0], "? :")?;
         let (yes, no) = (self.value(&parts[1])?, self.value(&parts[2])?);
         if std::mem::discriminant(&yes) != std::mem::discriminant(&no) || matches!(yes, Value::List(_)) {
-            let detail = format!("? : chooses between {} and {}: two numbers, texts or conditions expected", yes.what(), no.what());
+            let detail = format!(
+                "? : chooses between {} and {}: two numbers, texts or conditions expected",
+                yes.what(),
+                no.what()
+            );
             return wrong(at, detail);
         }
         if let Truth::One(condition) = condition {
@@ -248,8 +257,10 @@ impl<'a> Scope<'a> {
                         Text::Many((0..self.len).map(pick).collect())
                     }))
                 }
+                (Value::Number(a), b @ Value::Text(_)) if a.is_missing() => Ok(b),
                 (a, b) => {
-                    let detail = format!("coalesce of {} and {}: two numbers or two texts expected", a.what(), b.what());
+                    let detail =
+                        format!("coalesce of {} and {}: two numbers or two texts expected", a.what(), b.what());
                     wrong(at, detail)
                 }
             },

@@ -212,8 +212,9 @@ impl Builder<'_> {
             LiteralValue::String(v) => Ok(Kind::Text(v.inner().into())),
             LiteralValue::Null => Err(self.unsupported(tree, "null (use has(x))")),
             LiteralValue::Bytes(_) => Err(self.unsupported(tree, "a bytes literal")),
-            number => number_of(number).map(Kind::Number).ok_or_else(|| {
-                ExprError::Argument { at: self.at(tree), detail: "the number is out of range: below 3.4e38 expected".to_owned() }
+            number => number_of(number).map(Kind::Number).ok_or_else(|| ExprError::Argument {
+                at: self.at(tree),
+                detail: "the number is out of range: below 3.4e38 expected".to_owned(),
             }),
         }
     }

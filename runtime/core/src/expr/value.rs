@@ -103,8 +103,12 @@ impl<'a> Number<'a> {
         }
     }
 
-    pub(super) fn is_one(&self) -> bool {
-        matches!(self, Self::One(_))
+    /// True when every row is missing: an attribute none of these items has, which may be a text as well.
+    pub(super) fn is_missing(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Many(v) => v.iter().all(|x| x.is_nan()),
+        }
     }
 
     /// Builds one number a row.

@@ -33,6 +33,11 @@ impl Columns for LiveReach {
         rows.iter().map(|row| Arc::clone(&catalogue.ids[row.index()])).collect()
     }
 
+    fn rows(&self, ids: &[String]) -> Vec<Option<ItemRow>> {
+        let catalogue = self.catalogue();
+        ids.iter().map(|id| catalogue.row(id)).collect()
+    }
+
     fn vectors(&self, rows: &[ItemRow], space: &str) -> Result<(Vec<f32>, usize), ReachError> {
         let generation = self.space(space)?;
         let mut vectors = Vec::with_capacity(rows.len() * generation.dim());

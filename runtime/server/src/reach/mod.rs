@@ -33,14 +33,9 @@ pub struct LiveReach {
 impl LiveReach {
     /// The three traits over one value.
     #[must_use]
-    pub fn into_reach(self) -> (Arc<Self>, Reach) {
+    pub fn into_reach(self) -> Reach {
         let live = Arc::new(self);
-        let reach = Reach {
-            retrieval: Arc::clone(&live) as _,
-            columns: Arc::clone(&live) as _,
-            scoring: Arc::clone(&live) as _,
-        };
-        (live, reach)
+        Reach { retrieval: Arc::clone(&live) as _, columns: Arc::clone(&live) as _, scoring: live }
     }
 
     fn catalogue(&self) -> Arc<Catalogue> {

@@ -1,0 +1,135 @@
+//! What turns the neighbour lists of `hnsw_rs` into links worth walking.
+//!
+//! `hnsw_rs` drops the farthest neighbour when a list is full, which cuts clusters off from one another and leaves rows
+//! nobody points to. Here every list is chosen again, for direction as well as nearness, out of more candidates; then
+//! every row is made reachable.
+
+use crate::graph::build::UnitDistance;
+use crate::table::Vectors;
+use anndists::dist::distances::Distance;
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// Links left free at first, for rows that would not be reached otherwise.
+const SPARE: usize = 2;
+
+/// Neighbours whose own neighbours are candidates, and how many of theirs.
+const HOPS: usize = 16;
+
+/// Candidates that are weighed against one another; a hub may have thousands.
+const WEIGHED: usize = 512;
+
+/// Entry rows at most.
+const ENTRIES: usize = 1_024;
+
+/// New lists of at most `width - SPARE`, nearest first within each list.
+pub(super) fn refine(lists: Vec<Vec<u32>>, unit: &Vectors, width: usize, arch: Arch) -> Vec<Vec<u32>> {
+    let mut pointed_by = vec![Vec::new(); lists.len()];
+    for (list, from) in lists.iter().zip(0u32..) {
+        list.iter().for_each(|&to| pointed_by[to as usize].push(from));
+    }
+    let distance = UnitDistance(arch);
+    let apart = |a: u32, b: u32| distance.eval(unit.padded(a), unit.padded(b));
+    (0..lists.len() as u32)
+        .into_par_iter()
+        .map(|at| {
+            let mut near = lists[at as usize].clone();
+            near.extend(&pointed_by[at as usize]);
+            let hops = near.len().min(HOPS);
+            for hop in 0..hops {
+                let next = near[hop] as usize;
+                near.extend(lists[next].iter().take(HOPS));
+            }
+            near.sort_unstable();
+            near.dedup();
+            let mut near: Vec<(f32, u32)> =
+                near.into_iter().filter(|&to| to != at).map(|to| (apart(at, to), to)).collect();
+            near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            near.truncate(WEIGHED);
+            choose(&near, width - SPARE, apart)
+        })
+        .collect()
+}
+
+/// The nearest candidates of different directions: one is passed over when a chosen one is at least as near to it as
+/// the row itself. Those passed over fill what is left, nearest first.
+fn choose(near: &[(f32, u32)], room: usize, apart: impl Fn(u32, u32) -> f32) -> Vec<u32> {
+    let mut chosen = Vec::with_capacity(room + SPARE);
+    let mut passed = Vec::new();
+    for &(distance, to) in near {
+        if chosen.len() == room {
+            break;
+        }
+        if chosen.iter().all(|&other| apart(other, to) > distance) {
+            chosen.push(to);
+        } else {
+            passed.push(to);
+        }
+    }
+    passed.truncate(room - chosen.len());
+    chosen.extend(passed);
+    chosen
+}
+
+/// Entry rows spread evenly over `order`, and links or further entries so that each row is reached from one of them.
+pub(super) fn connect(lists: &mut [Vec<u32>], order: &[u32], width: usize) -> Vec<u32> {
+    let n = order.len();
+    let count = n.isqrt().clamp(1, ENTRIES);
+    let mut entries: Vec<u32> = (0..count).map(|i| order[i * n / count]).collect();
+    let mut reached = vec![false; n];
+    let mut stack = Vec::new();
+    entries.iter().for_each(|&entry| reach(lists, entry, &mut reached, &mut stack));
+    for &at in order {
+        if reached[at as usize] {
+            continue;
+        }
+        let host = lists[at as usize].iter().copied().find(|&to| reached[to as usize] && lists[to as usize].len() < width);
+        match host {
+            Some(host) => lists[host as usize].push(at),
+            None => entries.push(at),
+        }
+        reach(lists, at, &mut reached, &mut stack);
+    }
+    entries
+}
+
+/// Marks what can be reached from `from`.
+fn reach(lists: &[Vec<u32>], from: u32, reached: &mut [bool], stack: &mut Vec<u32>) {
+    stack.push(from);
+    while let Some(at) = stack.pop() {
+        if !std::mem::replace(&mut reached[at as usize], true) {
+            stack.extend(&lists[at as usize]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_point_in_different_directions() {
+        // On a line: 0 at 0; 1 and 2 to the right, 3 farther to the left.
+        let places = [0.0f32, 1.0, 1.1, -1.5];
+        let apart = |a: u32, b: u32| (places[a as usize] - places[b as usize]).abs();
+        let near = [(1.0, 1), (1.1, 2), (1.5, 3)];
+        assert_eq!(choose(&near, 2, apart), [1, 3]);
+        assert_eq!(choose(&near, 3, apart), [1, 3, 2]);
+    }
+
+    #[test]
+    fn every_row_is_reached() {
+        // Nobody points to 3; 4 is alone; only 0 is an entry.
+        let mut lists = vec![vec![1], vec![2], vec![0], vec![0, 1], vec![]];
+        let mut order: Vec<u32> = (0..5).collect();
+        let entries = connect(&mut lists, &order, 2);
+        assert!(lists[0].contains(&3) || entries.contains(&3));
+        assert!(entries.contains(&4));
+        order.retain(|at| {
+            let mut reached = vec![false; 5];
+            entries.iter().for_each(|&entry| reach(&lists, entry, &mut reached, &mut Vec::new()));
+            !reached[*at as usize]
+        });
+        assert!(order.is_empty());
+    }
+}

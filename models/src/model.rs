@@ -1,0 +1,278 @@
+//! A loaded model: what it is asked, by kind.
+
+use crate::graph::{Graph, Input};
+use crate::manifest::{Golden, ItemIds, Kind, Manifest, Rule};
+use crate::trees::Ensemble;
+use crate::ModelError;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use tract_onnx::prelude::{DatumType, IntoTValue, TValue, TVec, Tensor, tvec};
+
+/// A model that passed its checks. It is immutable and may be used from any number of threads at once.
+#[derive(Debug)]
+pub struct Model {
+    manifest: Manifest,
+    engine: Engine,
+    /// Integers of the listed item ids.
+    codes: FxHashMap<String, i64>,
+    dimension: usize,
+}
+
+#[derive(Debug)]
+enum Engine {
+    /// Nothing but an ensemble of trees, evaluated without the inference engine.
+    Trees(Arc<Ensemble>),
+    Graph(Box<Graph>),
+}
+
+impl Model {
+    /// Loads an ONNX file, runs it once, and checks the manifest's golden answers.
+    ///
+    /// The bytes may come from anyone: errors and panics of the importer become errors. What a process cannot survive
+    /// (a hang, memory without end) is for the caller to bound, by loading in a child process first.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`], [`ModelError::Load`] and [`ModelError::Golden`].
+    pub fn load(bytes: &[u8], manifest: Manifest) -> Result<Self, ModelError> {
+        manifest.validate()?;
+        let load = |detail: String| ModelError::Load { model: manifest.name.clone(), detail };
+        let graph = Graph::load(bytes, &inputs(&manifest), &manifest.inputs, manifest.output.as_deref());
+        let graph = graph.map_err(load)?;
+        let engine = match (&graph.trees, manifest.kind) {
+            (Some(trees), Kind::Ranker) => Engine::Trees(Arc::clone(trees)),
+            _ => Engine::Graph(Box::new(graph)),
+        };
+        let codes = match &manifest.item_ids {
+            Some(ItemIds::List(ids)) => ids.iter().cloned().zip(1..).collect::<FxHashMap<_, _>>(),
+            _ => FxHashMap::default(),
+        };
+        if let Some(ItemIds::List(ids)) = &manifest.item_ids
+            && codes.len() < ids.len()
+        {
+            return Err(ModelError::Manifest { model: manifest.name, detail: "item_ids lists an item twice".into() });
+        }
+        let mut model = Self { dimension: manifest.dimension.unwrap_or(0), manifest, engine, codes };
+        model.probe().map_err(|e| model.load_error(&format!("a first run failed: {e}")))?;
+        if let Some(golden) = &model.manifest.golden {
+            model.check(golden)?;
+        }
+        Ok(model)
+    }
+
+    /// What it was loaded with.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The columns of a ranker's rows, in order; empty for other kinds.
+    #[must_use]
+    pub fn features(&self) -> &[String] {
+        &self.manifest.features
+    }
+
+    /// Length of the vector an encoder gives or a scorer takes; 0 for a ranker.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The ensemble, when the model is nothing else.
+    #[must_use]
+    pub fn trees(&self) -> Option<&Ensemble> {
+        match &self.engine {
+            Engine::Trees(trees) => Some(trees),
+            Engine::Graph(_) => None,
+        }
+    }
+
+    /// Scores `n` candidates. `features` is row-major, `n` rows of the manifest's columns, NaN where a value is
+    /// missing. The scores are as the model gives them, which need not be finite; `n` of 0 gives none.
+    ///
+    /// # Errors
+    /// [`ModelError::Kind`], [`ModelError::Input`] when `features` is not `n` rows, [`ModelError::Run`].
+    pub fn rank(&self, features: &[f32], n: usize) -> Result<Vec<f32>, ModelError> {
+        self.expect_kind(Kind::Ranker)?;
+        let width = self.manifest.features.len();
+        if n.checked_mul(width) != Some(features.len()) {
+            let got = format!("{} values", features.len());
+            return Err(self.input("features", got, format!("{n} rows of {width}")));
+        }
+        if n == 0 {
+            return Ok(Vec::new());
+        }
+        match &self.engine {
+            Engine::Trees(trees) => {
+                let mut scores = vec![0.0; n];
+                trees.predict(features, width, &mut scores);
+                Ok(scores)
+            }
+            Engine::Graph(graph) => {
+                let rows = self.tensor(&[n, width], features)?;
+                let scores = self.run(graph, tvec!(rows))?;
+                self.expect_outputs(scores, n)
+            }
+        }
+    }
+
+    /// Turns a history of items into a vector. `ids` are the integers of the items, see [`Self::code`], oldest first;
+    /// it is padded or cut on the left to the model's length. An empty history is all padding.
+    ///
+    /// # Errors
+    /// [`ModelError::Kind`], [`ModelError::Input`] when an integer is outside the vocabulary, [`ModelError::Run`].
+    pub fn encode(&self, ids: &[i64]) -> Result<Vec<f32>, ModelError> {
+        self.expect_kind(Kind::Encoder)?;
+        let Engine::Graph(graph) = &self.engine else { return Err(self.run_error("an encoder is not of trees")) };
+        let length = self.manifest.length.unwrap_or(0);
+        let latest = &ids[ids.len().saturating_sub(length)..];
+        self.check_ids(latest)?;
+        let mut padded = vec![0; length];
+        padded[length - latest.len()..].copy_from_slice(latest);
+        let ids = self.tensor(&[1, length], &padded)?;
+        let vector = self.run(graph, tvec!(ids))?;
+        // Not known before the first run, which is a part of loading.
+        if self.dimension == 0 { Ok(vector) } else { self.expect_outputs(vector, self.dimension) }
+    }
+
+    /// Scores candidates for a visitor's vector. `ids` are integers of items, see [`Self::code`].
+    ///
+    /// # Errors
+    /// [`ModelError::Kind`], [`ModelError::Input`] when the vector has the wrong length or an integer is outside the
+    /// vocabulary, [`ModelError::Run`].
+    pub fn score(&self, vector: &[f32], ids: &[i64]) -> Result<Vec<f32>, ModelError> {
+        self.expect_kind(Kind::Scorer)?;
+        let Engine::Graph(graph) = &self.engine else { return Err(self.run_error("a scorer is not of trees")) };
+        if vector.len() != self.dimension {
+            return Err(self.input("vector", format!("{} values", vector.len()), format!("{}", self.dimension)));
+        }
+        self.check_ids(ids)?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inputs = tvec!(self.tensor(&[1, vector.len()], vector)?, self.tensor(&[1, ids.len()], ids)?);
+        let scores = self.run(graph, inputs)?;
+        self.expect_outputs(scores, ids.len())
+    }
+
+    /// The integer an item id stands for, or `None` when the model does not know the item.
+    #[must_use]
+    pub fn code(&self, item: &str) -> Option<i64> {
+        let code = match self.manifest.item_ids.as_ref()? {
+            ItemIds::Rule(Rule::Numeric) => item.parse().ok()?,
+            ItemIds::List(_) => *self.codes.get(item)?,
+        };
+        (code > 0 && code < self.vocabulary()).then_some(code)
+    }
+
+    fn vocabulary(&self) -> i64 {
+        self.manifest.rows().and_then(|r| i64::try_from(r).ok()).unwrap_or(0)
+    }
+
+    /// The engine panics, or reads another row, when an integer is outside its table.
+    fn check_ids(&self, ids: &[i64]) -> Result<(), ModelError> {
+        let most = self.vocabulary();
+        match ids.iter().find(|id| **id < 0 || **id >= most) {
+            Some(id) => Err(self.input("item integer", id.to_string(), format!("0 to {}", most - 1))),
+            None => Ok(()),
+        }
+    }
+
+    /// One run with nothing in it, and one with the highest item: they learn the dimension, and find a table smaller
+    /// than the vocabulary claims.
+    fn probe(&mut self) -> Result<(), ModelError> {
+        let highest = self.vocabulary() - 1;
+        match self.manifest.kind {
+            Kind::Ranker => self.rank(&vec![0.0; self.manifest.features.len()], 1).map(drop),
+            Kind::Encoder => {
+                let dimension = self.encode(&[])?.len();
+                if dimension == 0 {
+                    return Err(self.run_error("its vector is empty"));
+                }
+                self.dimension = dimension;
+                self.encode(&[highest]).map(drop)
+            }
+            Kind::Scorer => self.score(&vec![0.0; self.dimension], &[0, highest]).map(drop),
+        }
+    }
+
+    fn check(&self, golden: &Golden) -> Result<(), ModelError> {
+        for (case, expected) in golden.outputs.iter().enumerate() {
+            let row = || golden.rows[case].iter().map(|x| x.unwrap_or(f32::NAN)).collect::<Vec<_>>();
+            let got = match self.manifest.kind {
+                Kind::Ranker => self.rank(&row(), 1),
+                Kind::Encoder => self.encode(&golden.ids[case]),
+                Kind::Scorer => self.score(&row(), &golden.ids[case]),
+            };
+            let got = got.map_err(|e| self.load_error(&format!("golden case {case} failed: {e}")))?;
+            if got.len() != expected.len() {
+                return Err(self.load_error(&format!(
+                    "golden case {case} lists {} outputs, the model gives {}",
+                    expected.len(),
+                    got.len()
+                )));
+            }
+            for (position, (got, expected)) in got.iter().zip(expected).enumerate() {
+                let near = (got - expected).abs() <= golden.tolerance * expected.abs().max(1.0);
+                if !near && !(got.is_nan() && expected.is_nan()) {
+                    return Err(ModelError::Golden {
+                        model: self.manifest.name.clone(),
+                        case,
+                        position,
+                        expected: *expected,
+                        got: *got,
+                        tolerance: golden.tolerance,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tensor<T: tract_onnx::prelude::Datum + Copy>(&self, shape: &[usize], data: &[T]) -> Result<TValue, ModelError> {
+        let tensor = Tensor::from_shape(shape, data).map_err(|e| self.run_error(&format!("{e:#}")))?;
+        Ok(tensor.into_tvalue())
+    }
+
+    fn run(&self, graph: &Graph, inputs: TVec<TValue>) -> Result<Vec<f32>, ModelError> {
+        graph.run(inputs).map_err(|e| self.run_error(&e))
+    }
+
+    fn expect_outputs(&self, outputs: Vec<f32>, expected: usize) -> Result<Vec<f32>, ModelError> {
+        if outputs.len() == expected {
+            return Ok(outputs);
+        }
+        Err(self.run_error(&format!("it gave {} numbers, expected {expected}", outputs.len())))
+    }
+
+    fn expect_kind(&self, needs: Kind) -> Result<(), ModelError> {
+        let is = self.manifest.kind;
+        if is == needs { Ok(()) } else { Err(ModelError::Kind { model: self.manifest.name.clone(), is, needs }) }
+    }
+
+    fn input(&self, what: &'static str, got: String, expected: String) -> ModelError {
+        ModelError::Input { model: self.manifest.name.clone(), what, got, expected }
+    }
+
+    fn run_error(&self, detail: &str) -> ModelError {
+        ModelError::Run { model: self.manifest.name.clone(), detail: detail.to_owned() }
+    }
+
+    fn load_error(&self, detail: &str) -> ModelError {
+        ModelError::Load { model: self.manifest.name.clone(), detail: detail.to_owned() }
+    }
+}
+
+/// What each kind feeds in. An encoder sees one visitor at a time, a scorer too.
+fn inputs(manifest: &Manifest) -> Vec<Input> {
+    let (f32, i64) = (DatumType::F32, DatumType::I64);
+    match manifest.kind {
+        Kind::Ranker => {
+            vec![Input { what: "rows of features", datum: f32, shape: vec![None, Some(manifest.features.len())] }]
+        }
+        Kind::Encoder => vec![Input { what: "a history", datum: i64, shape: vec![Some(1), manifest.length] }],
+        Kind::Scorer => vec![
+            Input { what: "a visitor's vector", datum: f32, shape: vec![Some(1), manifest.dimension] },
+            Input { what: "candidates", datum: i64, shape: vec![Some(1), None] },
+        ],
+    }
+}

@@ -1,0 +1,147 @@
+//! Ensembles of decision trees: what LightGBM, XGBoost and scikit-learn become as ONNX.
+//!
+//! `parse` turns the attributes of a `TreeEnsembleRegressor` into checked trees; `bits` evaluates a tile of rows
+//! against a whole tree without a branch; `walk`, on the trees themselves, is the plain reference and serves what the
+//! other one cannot; `op` makes both an operator of the inference engine. Both give the same bits: they add the same
+//! leaves in the same order.
+
+mod bits;
+pub(crate) mod op;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use bits::BitTrees;
+use tract_onnx::pb::NodeProto;
+
+/// An ensemble with one target, ready to be evaluated.
+#[derive(Clone, Debug)]
+pub struct Ensemble {
+    trees: Vec<Tree>,
+    bits: Option<BitTrees>,
+    features: usize,
+    base: f32,
+    /// 1 for a sum, the number of trees for an average.
+    divisor: f32,
+    logistic: bool,
+}
+
+/// A tree in preorder: node 0 is the root, the left child of a split is the node after it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tree {
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// A node of a [`Tree`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Node {
+    /// Goes left where the test holds.
+    Split {
+        feature: u32,
+        test: Test,
+        /// Where NaN goes; it never satisfies the test itself.
+        missing_left: bool,
+        /// Place of the right child.
+        right: u32,
+    },
+    /// Ends with this value.
+    Leaf(f32),
+}
+
+/// The two comparisons every branch mode comes down to; see `parse`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Test {
+    AtMost(f32),
+    Equals(f32),
+}
+
+impl Tree {
+    /// The value of the leaf `row` falls into. The row has every feature the tree asks for.
+    fn walk(&self, row: &[f32]) -> f32 {
+        let mut at = 0;
+        loop {
+            match self.nodes[at] {
+                Node::Leaf(value) => return value,
+                Node::Split { feature, test, missing_left, right } => {
+                    let x = row[feature as usize];
+                    let holds = match test {
+                        Test::AtMost(limit) => x <= limit,
+                        Test::Equals(value) => x == value,
+                    };
+                    at = if holds || (missing_left && x.is_nan()) { at + 1 } else { right as usize };
+                }
+            }
+        }
+    }
+}
+
+impl Ensemble {
+    /// Reads a `TreeEnsembleRegressor` node.
+    ///
+    /// # Errors
+    /// Says which tree and node are wrong: lengths that differ, ids that are not there or double, cycles, unknown
+    /// modes, more than one target, anything in double precision.
+    pub fn from_node(node: &NodeProto) -> Result<Self, String> {
+        parse::ensemble(node)
+    }
+
+    fn new(trees: Vec<Tree>, base: f32, average: bool, logistic: bool) -> Self {
+        let features = trees.iter().flat_map(|t| &t.nodes).map(|n| match n {
+            Node::Split { feature, .. } => *feature as usize + 1,
+            Node::Leaf(_) => 0,
+        });
+        let features = features.max().unwrap_or(0);
+        let divisor = if average { trees.len() as f32 } else { 1.0 };
+        Self { bits: BitTrees::compile(&trees), trees, features, base, divisor, logistic }
+    }
+
+    /// How many features a row must have at least: one more than the highest it asks for.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// Number of trees.
+    #[must_use]
+    pub fn trees(&self) -> usize {
+        self.trees.len()
+    }
+
+    /// True when the bitvector evaluator serves this ensemble.
+    #[must_use]
+    pub fn vectorised(&self) -> bool {
+        self.bits.is_some()
+    }
+
+    /// One score for each row of the row-major `rows`, `width` features a row, into `scores`. NaN is a missing value
+    /// and goes where the trees send it.
+    ///
+    /// # Panics
+    /// When `rows` is not `scores.len()` rows of `width`, or `width` is less than [`Self::features`]; the callers in
+    /// this crate check both.
+    pub fn predict(&self, rows: &[f32], width: usize, scores: &mut [f32]) {
+        assert!(width >= self.features && rows.len() == width * scores.len(), "rows do not fit the ensemble");
+        match &self.bits {
+            Some(bits) => bits.sum(rows, width, scores),
+            None => self.walk(rows, width, scores),
+        }
+        self.finish(scores);
+    }
+
+    /// The sums of the leaves, row by row and tree by tree.
+    fn walk(&self, rows: &[f32], width: usize, sums: &mut [f32]) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let row = &rows[i * width..(i + 1) * width];
+            *sum = self.trees.iter().fold(0.0, |sum, tree| sum + tree.walk(row));
+        }
+    }
+
+    fn finish(&self, sums: &mut [f32]) {
+        for sum in sums {
+            *sum = *sum / self.divisor + self.base;
+            if self.logistic {
+                *sum = 1.0 / (1.0 + (-*sum).exp());
+            }
+        }
+    }
+}

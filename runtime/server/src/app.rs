@@ -1,0 +1,95 @@
+//! The one place that builds everything.
+
+use crate::config::Config;
+use crate::embeddings::EmbeddingStore;
+use crate::metrics::Metrics;
+use crate::ml::ModelStore;
+use crate::plugins::Plugins;
+use crate::pool::CpuPool;
+use crate::reach::{LiveReach, VisitorVectors};
+use crate::scenario::{ScenarioSpec, Scenarios};
+use anyhow::Context;
+use qianmian_core::Reach;
+use qianmian_host::{Host, HostConfig};
+use qianmian_index::Spaces;
+use qianmian_state::State;
+use std::sync::Arc;
+
+/// A running server without its sockets.
+pub struct App {
+    /// How it was configured.
+    pub config: Config,
+    /// Catalogue, log, folds, registry, blobs.
+    pub state: Arc<State>,
+    /// Embedding spaces.
+    pub embeddings: EmbeddingStore,
+    /// Models.
+    pub models: ModelStore,
+    /// Strategies.
+    pub plugins: Plugins,
+    /// Scenarios.
+    pub scenarios: Scenarios,
+    /// Where strategies and models run.
+    pub pool: CpuPool,
+    /// What the server counts.
+    pub metrics: Metrics,
+    /// What the sandbox reaches.
+    pub reach: Reach,
+}
+
+impl App {
+    /// Opens the data folder, rebuilds what is derived, compiles the strategies.
+    ///
+    /// # Errors
+    /// When the data folder or the bundled plugins cannot be read.
+    pub fn open(config: Config) -> anyhow::Result<Arc<Self>> {
+        let state = State::open(&config.data)
+            .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
+        Self::over(config, state)
+    }
+
+    /// Builds everything over a state that is already open.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub fn over(config: Config, state: State) -> anyhow::Result<Arc<Self>> {
+        let state = Arc::new(state);
+        let host = Arc::new(Host::new(HostConfig::default()).context("cannot start the sandbox")?);
+        let plugins = Plugins::load(host, Arc::clone(&state))?;
+        let new = plugins.install_folder(&config.plugins)?;
+        tracing::info!(new, folder = %config.plugins.display(), "bundled strategies");
+        let spaces = Arc::new(Spaces::new());
+        let vectors = Arc::new(VisitorVectors::default());
+        let models = ModelStore::load(Arc::clone(&state))?;
+        let embeddings = EmbeddingStore::load(Arc::clone(&state), Arc::clone(&spaces), Arc::clone(&vectors))?;
+        let scenarios = Scenarios::load(Arc::clone(&state), &plugins)?;
+        let live = LiveReach { state: Arc::clone(&state), spaces, models: models.live(), vectors };
+        let app = Self {
+            pool: CpuPool::new(config.threads(), config.compose_queue)?,
+            metrics: Metrics::new()?,
+            reach: live.into_reach(),
+            config,
+            state,
+            embeddings,
+            models,
+            plugins,
+            scenarios,
+        };
+        app.default_scenarios()?;
+        Ok(Arc::new(app))
+    }
+
+    /// Every shipped strategy gets a scenario of its own name, so that a new shop has pages from its first item on.
+    fn default_scenarios(&self) -> anyhow::Result<()> {
+        for plugin in self.plugins.list() {
+            if plugin.name == "compose" || self.scenarios.get(&plugin.name).is_ok() {
+                continue;
+            }
+            let spec: ScenarioSpec = serde_json::from_value(serde_json::json!({ "strategy": plugin.name }))?;
+            if let Err(error) = self.scenarios.put(&plugin.name, spec, &self.plugins) {
+                tracing::warn!(scenario = plugin.name, %error, "no default scenario");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! `qianmian export`.
+
+use super::{Data, moment};
+use crate::app::App;
+use crate::config::Config;
+use crate::embeddings::SpaceSettings;
+use crate::reach::VisitorVector;
+use crate::training::{Group, Task, export};
+use anyhow::Context;
+use qianmian_core::{DAY_MS, Event, TimeMs};
+use qianmian_state::State;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What to write out.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Export {
+    /// The event log as NDJSON, oldest first.
+    Events {
+        #[command(flatten)]
+        data: Data,
+        /// Only what happened before this moment.
+        #[arg(long, value_parser = moment)]
+        until: Option<TimeMs>,
+        /// The file to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Feature matrices as a ranker would have seen them, with what the visitor then chose.
+    Training(Training),
+}
+
+/// Flags of `export training`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Training {
+    #[command(flatten)]
+    data: Data,
+    /// The scenario whose strategy finds the candidates.
+    #[arg(long)]
+    scenario: String,
+    /// Fold events up to this moment.
+    #[arg(long, value_parser = moment)]
+    as_of: TimeMs,
+    /// Orders of so many days after it are the labels.
+    #[arg(long, default_value_t = 31)]
+    horizon_days: i64,
+    /// Which orders.
+    #[arg(long, value_enum, default_value = "first-order")]
+    group: Group,
+    /// Vectors as of that moment: SPACE=VECTORS.npy,IDS.json[,ALPHA,REGULARIZATION]; with the two numbers visitors are
+    /// folded in as implicit ALS does, else they are means.
+    #[arg(long)]
+    embeddings: Vec<String>,
+    /// JSON list of the feature columns.
+    #[arg(long)]
+    features: PathBuf,
+    /// Candidates a query.
+    #[arg(long, default_value_t = 1_000)]
+    limit: u32,
+    /// The folder to write.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl Export {
+    pub fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Events { data, until, out } => events(&State::open(&data.data)?, until, &out),
+            Self::Training(training) => training.run(),
+        }
+    }
+}
+
+fn all_events(state: &State, from: TimeMs, until: TimeMs) -> anyhow::Result<Vec<Event>> {
+    let mut events = Vec::new();
+    state.scan(0, &mut |chunk| {
+        events.extend(chunk.iter().map(|(_, event)| event).filter(|e| e.time >= from && e.time < until).cloned());
+        Ok(())
+    })?;
+    events.sort_by_key(|event| event.time);
+    Ok(events)
+}
+
+fn events(state: &State, until: Option<TimeMs>, out: &Path) -> anyhow::Result<()> {
+    let mut file = std::io::BufWriter::new(
+        std::fs::File::create(out).with_context(|| format!("cannot write {}", out.display()))?,
+    );
+    for event in all_events(state, TimeMs::MIN, until.unwrap_or(TimeMs::MAX))? {
+        let line = json!({
+            "id": event.id, "type": event.kind.as_str(), "time": event.time,
+            "visitor": event.visitor.map(|id| json!({ "id": id })), "items": event.items,
+            "quantity": event.quantities, "value": event.values, "channel": event.channel, "region": event.region,
+            "scenario": event.scenario, "request_id": event.request_id, "position": event.position,
+        });
+        writeln!(file, "{line}")?;
+    }
+    file.flush()?;
+    Ok(())
+}
+
+impl Training {
+    #[allow(clippy::print_stdout, reason = "this is the command's output")]
+    fn run(self) -> anyhow::Result<()> {
+        let names: Vec<String> = serde_json::from_slice(
+            &std::fs::read(&self.features).with_context(|| format!("cannot read {}", self.features.display()))?,
+        )
+        .with_context(|| format!("{} is not a JSON list of column names", self.features.display()))?;
+        let until = self.as_of + self.horizon_days * DAY_MS;
+        let state = State::open_until(&self.data.data, self.as_of)?;
+        let labels = all_events(&state, self.as_of, until)?;
+        let app = App::over(Config { data: self.data.data, ..Config::load(None)? }, state)?;
+        for spec in &self.embeddings {
+            put_vectors(&app, spec)?;
+        }
+        let task = Task {
+            scenario: self.scenario,
+            as_of: self.as_of,
+            until,
+            group: self.group,
+            limit: self.limit,
+        };
+        let report = export(&app, &labels, &names, &task, &self.out)?;
+        println!("{}", serde_json::to_string(&report)?);
+        Ok(())
+    }
+}
+
+/// `SPACE=VECTORS.npy,IDS.json[,ALPHA,REGULARIZATION]`
+fn put_vectors(app: &App, spec: &str) -> anyhow::Result<()> {
+    let wanted = || format!("--embeddings {spec:?}: expected SPACE=VECTORS.npy,IDS.json[,ALPHA,REGULARIZATION]");
+    let (space, rest) = spec.split_once('=').with_context(wanted)?;
+    let parts: Vec<&str> = rest.split(',').collect();
+    let visitor = match parts[..] {
+        [_, _] => VisitorVector::Mean,
+        [_, _, alpha, regularization] => VisitorVector::Ials {
+            alpha: alpha.parse().with_context(wanted)?,
+            regularization: regularization.parse().with_context(wanted)?,
+        },
+        _ => anyhow::bail!(wanted()),
+    };
+    let file = std::fs::read(parts[0]).with_context(|| format!("cannot read {}", parts[0]))?;
+    let array = npyz::NpyFile::new(&file[..])?;
+    let dim = *array.shape().get(1).context("the vectors are not a matrix")? as usize;
+    let values: Vec<f32> = array.into_vec().context("the vectors are not float32")?;
+    let ids: Vec<String> = serde_json::from_slice(&std::fs::read(parts[1])?)?;
+    anyhow::ensure!(values.len() == ids.len() * dim, "{} vectors for {} ids", values.len() / dim.max(1), ids.len());
+    let vectors: BTreeMap<String, Vec<f32>> =
+        ids.into_iter().zip(values.chunks_exact(dim).map(<[f32]>::to_vec)).collect();
+    let settings = SpaceSettings { metric: "dot".to_owned(), exact: false, visitor };
+    app.embeddings.publish(space, &settings, &vectors)?;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! `qianmian import`.
+
+use super::{Data, moment};
+use crate::import::{amazon_beauty, online_retail, store};
+use qianmian_core::TimeMs;
+use qianmian_state::State;
+use std::path::PathBuf;
+
+/// What an import knows how to read.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Preset {
+    /// The UCI Online Retail order lines (CSV, also .gz or .zst).
+    OnlineRetail,
+    /// A folder with items.tsv.gz and sequences.txt.gz.
+    AmazonBeauty,
+}
+
+/// Flags of `import`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Import {
+    /// How to read the file.
+    preset: Preset,
+    /// The file or folder.
+    file: PathBuf,
+    #[command(flatten)]
+    data: Data,
+    /// Only what happened before this moment.
+    #[arg(long, value_parser = moment)]
+    until: Option<TimeMs>,
+    /// Where to list the rows that were left out [default: rejects.csv in the data folder].
+    #[arg(long)]
+    rejects: Option<PathBuf>,
+}
+
+impl Import {
+    #[allow(clippy::print_stdout, reason = "this is the command's output")]
+    pub fn run(self) -> anyhow::Result<()> {
+        let imported = match self.preset {
+            Preset::OnlineRetail => online_retail::read(&self.file, self.until)?,
+            Preset::AmazonBeauty => amazon_beauty::read(&self.file)?,
+        };
+        let state = State::open(&self.data.data)?;
+        let path = self.rejects.unwrap_or_else(|| self.data.data.join("rejects.csv"));
+        imported.rejects.write(&path)?;
+        let report = store(&state, imported)?;
+        println!("{}", serde_json::to_string_pretty(&report)?);
+        if !report.rejected.is_empty() {
+            eprintln!("rows that were left out, with reasons: {}", path.display());
+        }
+        Ok(())
+    }
+}

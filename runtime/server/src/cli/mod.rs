@@ -1,0 +1,79 @@
+//! The command line.
+
+mod demo;
+mod evaluate;
+mod export;
+mod import;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A serving runtime for personalised recommendations.
+#[derive(Debug, Parser)]
+#[command(name = "qianmian", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the HTTP API.
+    Serve(serve::Serve),
+    /// Serve a generated storefront to look at.
+    Demo(demo::Demo),
+    /// Load a shop's files into a data folder.
+    Import(import::Import),
+    /// Write events or training data out.
+    #[command(subcommand)]
+    Export(export::Export),
+    /// Run a published protocol through HTTP and print the figures as JSON.
+    Evaluate(evaluate::Evaluate),
+}
+
+/// The data folder, for commands that open it.
+#[derive(Debug, clap::Args)]
+struct Data {
+    /// The data folder.
+    #[arg(long, default_value = "data", env = "QIANMIAN_DATA")]
+    data: PathBuf,
+}
+
+/// A moment on the command line: RFC 3339, a date, or milliseconds.
+fn moment(text: &str) -> Result<qianmian_core::TimeMs, String> {
+    if let Ok(ms) = text.parse::<i64>()
+        && ms > 100_000
+    {
+        return Ok(ms);
+    }
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time.as_millisecond());
+    }
+    let date: jiff::civil::Date = text
+        .parse()
+        .map_err(|_| format!("{text:?}: expected a date (2011-11-01), RFC 3339 or milliseconds since 1970"))?;
+    let midnight = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
+    Ok(midnight.timestamp().as_millisecond())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the command could not do, for the person who typed it.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("QIANMIAN_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,qianmian=info")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    match cli.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Import(import) => import.run(),
+        Command::Export(export) => export.run(),
+        Command::Evaluate(evaluate) => evaluate.run(),
+    }
+}

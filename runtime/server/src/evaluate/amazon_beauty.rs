@@ -1,0 +1,112 @@
+//! Protocol `amazon-beauty`: leave one out, full ranking, with a published sequential model served by us. The same
+//! encoder is asked once over an exact scan and once over the graph.
+
+use super::{Client, Line, Ranked, mean};
+use crate::import::amazon_beauty::{read, sequences};
+use crate::recommend::{RecommendRequest, answer::VisitorIds};
+use anyhow::Context;
+use qianmian_core::Event;
+use serde_json::json;
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Published by the authors of the checkpoint: hit rate and NDCG at 5, 10, 20.
+const PUBLISHED: [(usize, f64, f64); 3] = [(5, 0.0500, 0.0326), (10, 0.0744, 0.0403), (20, 0.1058, 0.0483)];
+/// What the graph may lose against the published figure.
+const GRAPH_LOSS: f64 = 0.0005;
+
+/// Loads the shop through HTTP, asks for every visitor, and compares.
+///
+/// # Errors
+/// When a file cannot be read or a request fails.
+pub fn run(client: &Client, folder: &Path) -> anyhow::Result<Vec<Line>> {
+    prepare(client, folder)?;
+    let sequences = sequences(folder)?;
+    let mut report = Vec::new();
+    for (case, scenario) in [("amazon-beauty/exact", "beauty-exact"), ("amazon-beauty/hnsw", "beauty-hnsw")] {
+        let requests: Vec<RecommendRequest> = sequences
+            .iter()
+            .map(|(visitor, _)| RecommendRequest {
+                scenario: scenario.to_owned(),
+                visitor: Some(VisitorIds { id: Some(visitor.clone()), anonymous_id: None }),
+                limit: Some(20),
+                ..RecommendRequest::default()
+            })
+            .collect();
+        let ranked: Vec<Ranked> = client
+            .recommend_all(&requests, scenario)?
+            .iter()
+            .zip(&sequences)
+            .map(|(list, (_, items))| {
+                let last = items.last().map(String::as_str).unwrap_or_default();
+                Ranked::new(list, &HashSet::from([last]))
+            })
+            .collect();
+        let loss = if scenario == "beauty-hnsw" { GRAPH_LOSS } else { 0.0 };
+        for (k, hit, ndcg) in PUBLISHED {
+            for (metric, ours, published) in
+                [("hr", mean(&ranked, |r| r.hit(k)), hit), ("ndcg", mean(&ranked, |r| r.ndcg(k)), ndcg)]
+            {
+                let mut line =
+                    Line::quality(case, &format!("{metric}@{k}"), ours, "published checkpoint", published, Some(published));
+                // Equal is the aim: better than published would be as wrong as worse.
+                line.met = Some((line.ours - published).abs() <= loss + 1e-9);
+                report.push(line);
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn prepare(client: &Client, folder: &Path) -> anyhow::Result<()> {
+    const NDJSON: &str = "application/x-ndjson";
+    let imported = read(folder)?;
+    let mut body = String::new();
+    for item in &imported.items {
+        writeln!(body, "{}", json!({ "id": item.id, "title": item.title, "created": item.created }))?;
+    }
+    client.put("/v1/catalog/items", NDJSON, body.as_bytes())?;
+    for chunk in imported.events.chunks(20_000) {
+        let mut body = String::new();
+        for event in chunk {
+            writeln!(body, "{}", wire(event))?;
+        }
+        client.post("/v1/events", NDJSON, body.as_bytes())?;
+    }
+    let onnx = std::fs::read(folder.join("onnx/encoder.onnx")).context("cannot read onnx/encoder.onnx")?;
+    let manifest = json!({
+        "name": "beauty-encoder", "kind": "encoder", "length": 50, "item_ids": "numeric", "vocabulary_size": 12_103,
+    });
+    client.put_model("beauty-encoder", "1", &onnx, &manifest)?;
+    let file = std::fs::read(folder.join("onnx/items.npy")).context("cannot read onnx/items.npy")?;
+    let array = npyz::NpyFile::new(&file[..])?;
+    let dim = *array.shape().get(1).context("items.npy is not a matrix")? as usize;
+    let values: Vec<f32> = array.into_vec()?;
+    let mut body = String::new();
+    // Row 0 is padding and the last row is the mask: neither is an item.
+    let count = values.len() / dim;
+    for (row, vector) in values.chunks_exact(dim).enumerate().take(count - 1).skip(1) {
+        writeln!(body, "{}", json!({ "id": row.to_string(), "vector": vector }))?;
+    }
+    for (space, exact) in [("beauty-exact", true), ("beauty-hnsw", false)] {
+        let path = format!("/v1/embeddings/{space}?metric=dot&visitor=encoder&model=beauty-encoder&exact={exact}");
+        client.put(&path, NDJSON, body.as_bytes())?;
+        let scenario = json!({
+            "strategy": "compose", "wall_ms": 5_000,
+            "parameters": { "shelves": [ { "id": "next", "steps": [
+                { "retrieve": [ { "source": "near_visitor", "space": space, "limit": 320 } ] },
+                { "without_seen": ["purchase"] }, { "take": 20 },
+            ] } ] },
+        });
+        client.put(&format!("/v1/scenarios/{space}"), "application/json", scenario.to_string().as_bytes())?;
+    }
+    Ok(())
+}
+
+fn wire(event: &Event) -> serde_json::Value {
+    json!({
+        "id": event.id, "type": event.kind.as_str(), "time": event.time,
+        "visitor": { "id": event.visitor }, "items": event.items,
+    })
+}

@@ -1,0 +1,103 @@
+//! Embedding spaces: `PUT /v1/embeddings/{space}` replaces one and swaps it in.
+
+use super::body;
+use super::catalog::blocking;
+use crate::app::App;
+use crate::embeddings::{SpaceReport, SpaceSettings};
+use crate::error::{ApiError, Problem};
+use crate::reach::VisitorVector;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// How the space compares and how it sees a visitor.
+#[derive(Debug, Deserialize, IntoParams)]
+pub(super) struct Settings {
+    /// `dot` (default) or `cosine`.
+    metric: Option<String>,
+    /// `mean` (default), `ials` or `encoder`.
+    visitor: Option<String>,
+    /// For `ials`: confidence a unit of interaction adds.
+    alpha: Option<f32>,
+    /// For `ials`: L2 regularisation.
+    regularization: Option<f32>,
+    /// For `encoder`: the model's name.
+    model: Option<String>,
+    /// Scan every vector instead of walking a graph.
+    exact: Option<bool>,
+}
+
+impl Settings {
+    fn check(self) -> Result<SpaceSettings, ApiError> {
+        let visitor = match self.visitor.as_deref().unwrap_or("mean") {
+            "mean" => VisitorVector::Mean,
+            "ials" => VisitorVector::Ials {
+                alpha: self.alpha.unwrap_or(1.0),
+                regularization: self.regularization.unwrap_or(0.01),
+            },
+            "encoder" => VisitorVector::Encoder {
+                model: self.model.ok_or_else(|| {
+                    ApiError::bad_request("missing_model", "visitor=encoder needs model=NAME, an encoder you pushed")
+                })?,
+            },
+            other => {
+                return Err(ApiError::bad_request(
+                    "bad_visitor",
+                    format!("visitor={other}: expected mean, ials or encoder"),
+                ));
+            }
+        };
+        Ok(SpaceSettings {
+            metric: self.metric.unwrap_or_else(|| "dot".to_owned()),
+            exact: self.exact.unwrap_or(false),
+            visitor,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    id: String,
+    vector: Vec<f32>,
+}
+
+/// Replaces a space: one `{"id","vector"}` a line. The old generation answers until the new one is built.
+#[utoipa::path(put, path = "/v1/embeddings/{space}", tag = "data science",
+    params(("space" = String, Path), Settings),
+    request_body(content = String, content_type = "application/x-ndjson", description = "One {\"id\",\"vector\"} a line"),
+    responses((status = 200, body = SpaceReport), (status = 422, body = Problem)))]
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Path(space): Path<String>,
+    Query(settings): Query<Settings>,
+    bytes: Bytes,
+) -> Result<Json<SpaceReport>, ApiError> {
+    let settings = settings.check()?;
+    blocking(move || {
+        let mut vectors = BTreeMap::new();
+        for (index, line) in body::lines::<Line>(&bytes) {
+            let line = line.map_err(|e| ApiError::unprocessable("wrong_shape", format!("line {}: {e}", index + 1)))?;
+            if vectors.insert(line.id.clone(), line.vector).is_some() {
+                return Err(ApiError::unprocessable(
+                    "duplicate_id",
+                    format!("line {}: the id {:?} stands twice", index + 1, line.id),
+                ));
+            }
+        }
+        if vectors.is_empty() {
+            return Err(ApiError::unprocessable("no_vectors", "the body has no lines"));
+        }
+        app.embeddings.put(&space, settings, &vectors).map(Json)
+    })
+    .await
+}
+
+/// Every space.
+#[utoipa::path(get, path = "/v1/embeddings", tag = "data science", responses((status = 200, body = Vec<SpaceReport>)))]
+pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<SpaceReport>> {
+    Json(app.embeddings.list())
+}

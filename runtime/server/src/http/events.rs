@@ -1,0 +1,229 @@
+//! `POST /v1/events`: validate, reserve a place in the log's queue or 503, answer after fsync.
+
+use super::body;
+use crate::app::App;
+use crate::error::{ApiError, Problem};
+use crate::recommend::{answer::VisitorIds, now_ms};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use qianmian_core::{Event, EventKind, TimeMs};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A moment: milliseconds since 1970 UTC, or RFC 3339.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Moment {
+    /// Milliseconds since 1970 UTC.
+    Millis(i64),
+    /// RFC 3339, such as `2011-11-01T09:00:00Z`.
+    Text(String),
+}
+
+impl Moment {
+    /// As milliseconds.
+    ///
+    /// # Errors
+    /// A text saying what was expected.
+    pub fn millis(&self) -> Result<TimeMs, String> {
+        match self {
+            Self::Millis(ms) => Ok(*ms),
+            Self::Text(text) => text.parse::<jiff::Timestamp>().map(|t| t.as_millisecond()).map_err(|error| {
+                format!("time {text:?}: expected RFC 3339 such as 2011-11-01T09:00:00Z, or milliseconds ({error})")
+            }),
+        }
+    }
+}
+
+/// One event as a storefront sends it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct WireEvent {
+    /// Makes it idempotent.
+    pub id: String,
+    /// impression, view, click, cart, purchase, rating, search, custom.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When; now without one.
+    pub time: Option<Moment>,
+    /// Who.
+    pub visitor: Option<VisitorIds>,
+    /// One item ...
+    pub item: Option<String>,
+    /// ... or several: an order.
+    pub items: Vec<String>,
+    /// Units, of each item or one for all.
+    pub quantity: Option<OneOrMany>,
+    /// Unit price paid or rating given, of each item or one for all.
+    pub value: Option<OneOrMany>,
+    /// ISO 4217.
+    pub currency: Option<String>,
+    /// app, web ...
+    pub channel: Option<String>,
+    /// Country or province.
+    pub region: Option<String>,
+    /// The scenario that served the item.
+    pub scenario: Option<String>,
+    /// The request that served the item.
+    pub request_id: Option<String>,
+    /// The slot's position from 1.
+    pub position: Option<u32>,
+    /// Anything else; `region` here counts as the region.
+    #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// A number for all items, or one for each.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// The same for all.
+    One(f32),
+    /// One each.
+    Many(Vec<f32>),
+}
+
+impl OneOrMany {
+    fn spread(self, count: usize, what: &str) -> Result<Vec<f32>, String> {
+        let values = match self {
+            Self::One(value) => vec![value; count],
+            Self::Many(values) if values.len() == count => values,
+            Self::Many(values) => return Err(format!("{} numbers in {what} for {count} items", values.len())),
+        };
+        match values.iter().find(|value| !value.is_finite() || value.abs() > 1e9) {
+            Some(bad) => Err(format!("{what} has {bad}: expected a number between -1e9 and 1e9")),
+            None => Ok(values),
+        }
+    }
+}
+
+impl WireEvent {
+    /// Checks and converts; `now` stands in for a missing time.
+    ///
+    /// # Errors
+    /// A stable code and what is wrong.
+    pub fn check(self, now: TimeMs) -> Result<Event, (&'static str, String)> {
+        if self.id.is_empty() || self.id.len() > 256 {
+            return Err(("bad_id", format!("id has {} bytes: expected 1 to 256, unique per event", self.id.len())));
+        }
+        let kind: EventKind = self.kind.parse().map_err(|detail| ("unknown_type", detail))?;
+        let time = self.time.map_or(Ok(now), |time| time.millis()).map_err(|detail| ("bad_time", detail))?;
+        // A phone's clock may be ahead a little; far ahead would pin decayed counts into the future.
+        if time > now + qianmian_core::DAY_MS || time <= 0 {
+            return Err(("bad_time", format!("time {time} is before 1970 or more than a day in the future")));
+        }
+        let mut items = self.items;
+        items.extend(self.item);
+        if items.len() > 5_000 || items.iter().any(|id| id.is_empty() || id.len() > 256) {
+            return Err(("bad_item", "expected at most 5000 items with ids of 1 to 256 bytes".to_owned()));
+        }
+        let wants_item = !matches!(kind, EventKind::Search | EventKind::Custom);
+        if wants_item && items.is_empty() {
+            return Err(("bad_item", format!("a {} event needs item or items", kind.as_str())));
+        }
+        let count = items.len();
+        let quantities =
+            self.quantity.map_or(Ok(Vec::new()), |q| q.spread(count, "quantity")).map_err(|d| ("bad_quantity", d))?;
+        let values = self.value.map_or(Ok(Vec::new()), |v| v.spread(count, "value")).map_err(|d| ("bad_value", d))?;
+        let region = self.region.or_else(|| Some(self.attributes.get("region")?.as_str()?.to_owned()));
+        Ok(Event {
+            id: self.id,
+            kind,
+            time,
+            visitor: self.visitor.and_then(|v| v.id.or(v.anonymous_id)).filter(|id| !id.is_empty() && id.len() <= 256),
+            items,
+            quantities,
+            values,
+            channel: self.channel.unwrap_or_default(),
+            region: region.unwrap_or_default(),
+            scenario: self.scenario.unwrap_or_default(),
+            request_id: self.request_id.unwrap_or_default(),
+            position: self.position.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Batch {
+    events: Vec<serde_json::Value>,
+}
+
+/// An event that was not taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RejectedEvent {
+    index: usize,
+    code: &'static str,
+    detail: String,
+}
+
+/// What became of the batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    accepted: usize,
+    duplicates: usize,
+    rejected: Vec<RejectedEvent>,
+    /// `fsync`: what is accepted survives a power cut.
+    durability: &'static str,
+}
+
+/// Takes events: one JSON object with `events`, or NDJSON.
+#[utoipa::path(post, path = "/v1/events", tag = "storefront", request_body = Batch, responses(
+    (status = 202, description = "Durable; what was refused is listed by index", body = Accepted),
+    (status = 400, description = "Not JSON", body = Problem),
+    (status = 503, description = "The log's queue is full, with Retry-After", body = Problem),
+))]
+pub(super) async fn ingest(
+    State(app): State<Arc<App>>,
+    headers: axum::http::HeaderMap,
+    bytes: Bytes,
+) -> Result<(StatusCode, Json<Accepted>), ApiError> {
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let parsed: Vec<(usize, Result<WireEvent, String>)> = if kind.contains("ndjson") || kind.contains("jsonl") {
+        body::lines(&bytes).collect()
+    } else {
+        let batch: Batch = body::json(&bytes)?;
+        batch
+            .events
+            .into_iter()
+            .map(|event| serde_json::from_value(event).map_err(|error| error.to_string()))
+            .enumerate()
+            .collect()
+    };
+    let now = now_ms();
+    let (mut events, mut rejected) = (Vec::with_capacity(parsed.len()), Vec::new());
+    for (index, event) in parsed {
+        match event.map_err(|detail| ("wrong_shape", detail)).and_then(|event| event.check(now)) {
+            Ok(event) => events.push(event),
+            Err((code, detail)) => rejected.push(RejectedEvent { index, code, detail }),
+        }
+    }
+    let (accepted, duplicates) = if events.is_empty() { (0, 0) } else { append(&app, events).await? };
+    let count = |outcome: &str, n: usize| app.metrics.events.with_label_values(&[outcome]).inc_by(n as u64);
+    count("accepted", accepted);
+    count("duplicate", duplicates);
+    count("rejected", rejected.len());
+    Ok((StatusCode::ACCEPTED, Json(Accepted { accepted, duplicates, rejected, durability: "fsync" })))
+}
+
+/// Appends and waits for the fsync; returns accepted and duplicates.
+async fn append(app: &Arc<App>, events: Vec<Event>) -> Result<(usize, usize), ApiError> {
+    let total = events.len();
+    let (done, result) = tokio::sync::oneshot::channel();
+    let submitted = app.state.submit(
+        events,
+        Box::new(move |appended| {
+            let _ = done.send(appended);
+        }),
+    );
+    if submitted.is_err() {
+        app.metrics.shed.with_label_values(&["events"]).inc();
+        return Err(ApiError::overloaded("the event log's queue is full; nothing was taken, send the batch again"));
+    }
+    let appended = result.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
+    let accepted = appended.accepted.iter().filter(|taken| **taken).count();
+    Ok((accepted, total - accepted))
+}

@@ -1,0 +1,89 @@
+//! HTTP: the router and what every route shares. Only this folder and `error.rs` name axum.
+
+mod body;
+mod catalog;
+mod embeddings;
+mod events;
+mod models;
+mod openapi;
+mod operate;
+mod pages;
+mod plugins;
+mod recommend;
+mod scenarios;
+mod visitors;
+
+pub use openapi::ApiDoc;
+
+use crate::app::App;
+use crate::error::ApiError;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post, put};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Every route of the server.
+#[must_use]
+pub fn router(app: Arc<App>) -> Router {
+    let large = DefaultBodyLimit::max(app.config.max_body);
+    Router::new()
+        .route("/v1/catalog/items", put(catalog::upsert))
+        .route("/v1/events", post(events::ingest))
+        .route("/v1/embeddings", get(embeddings::list))
+        .route("/v1/embeddings/{space}", put(embeddings::put))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{name}", get(models::get))
+        .route("/v1/models/{name}/versions/{version}", put(models::put))
+        .route("/v1/plugins", get(plugins::list))
+        .route("/v1/plugins/{name}", get(plugins::get))
+        .route("/v1/plugins/{name}/versions/{version}", put(plugins::put))
+        .layer(large)
+        .route("/v1/recommend", post(recommend::recommend))
+        .route(
+            "/v1/catalog/items/{id}",
+            get(catalog::get).patch(catalog::patch).delete(catalog::delete),
+        )
+        .route("/v1/visitors/{id}", get(visitors::get).delete(visitors::erase))
+        .route("/v1/scenarios", get(scenarios::list))
+        .route("/v1/scenarios/{name}", get(scenarios::get).put(scenarios::put))
+        .route("/v1/scenarios/{name}/rollback", post(scenarios::rollback))
+        .route("/healthz", get(operate::healthz))
+        .route("/readyz", get(operate::readyz))
+        .route("/metrics", get(operate::metrics))
+        .route("/openapi.json", get(openapi::serve))
+        .merge(pages::routes())
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal("a handler panicked").into_response()))
+        .layer(axum::middleware::map_response(security_headers))
+        .with_state(app)
+}
+
+async fn no_route(method: Method, uri: Uri) -> ApiError {
+    ApiError::not_found("no_route", format!("{method} {} is not a route; /openapi.json lists them", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    let detail = format!("{} does not take {method}; /openapi.json lists the methods", uri.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", detail)
+}
+
+/// Nothing here is to be framed, sniffed or run from elsewhere.
+async fn security_headers<B>(mut response: axum::http::Response<B>) -> axum::http::Response<B> {
+    const FIXED: [(HeaderName, &str); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+        ),
+    ];
+    for (name, value) in FIXED {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,64 @@
+//! Models: `PUT /v1/models/{name}/versions/{version}` checks one and swaps it in.
+
+use super::body;
+use super::catalog::blocking;
+use crate::app::App;
+use crate::error::{ApiError, Problem};
+use crate::ml::ModelReport;
+use axum::Json;
+use axum::extract::{Multipart, Path, State};
+use qianmian_models::Manifest;
+use std::sync::Arc;
+
+/// Uploads a model: multipart parts `model` (ONNX) and `manifest` (JSON). Golden rows are checked before it serves.
+#[utoipa::path(put, path = "/v1/models/{name}/versions/{version}", tag = "data science",
+    params(("name" = String, Path), ("version" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "multipart/form-data", description = "Parts model and manifest"),
+    responses((status = 200, body = ModelReport), (status = 422, body = Problem)))]
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Path((name, version)): Path<(String, String)>,
+    mut form: Multipart,
+) -> Result<Json<ModelReport>, ApiError> {
+    let bad = |error: axum::extract::multipart::MultipartError| {
+        ApiError::new(error.status(), "bad_multipart", error.body_text())
+    };
+    let (mut model, mut manifest) = (None, None);
+    while let Some(part) = form.next_field().await.map_err(bad)? {
+        match part.name().unwrap_or_default() {
+            "model" => model = Some(part.bytes().await.map_err(bad)?),
+            "manifest" => manifest = Some(body::json::<Manifest>(&part.bytes().await.map_err(bad)?)?),
+            other => {
+                return Err(ApiError::bad_request(
+                    "unknown_part",
+                    format!("part {other:?}: expected \"model\" and \"manifest\""),
+                ));
+            }
+        }
+    }
+    let missing = |part| ApiError::bad_request("missing_part", format!("the multipart body has no part {part:?}"));
+    let model = model.ok_or_else(|| missing("model"))?;
+    let manifest = manifest.ok_or_else(|| missing("manifest"))?;
+    blocking(move || app.models.put(&name, &version, &model, manifest).map(Json)).await
+}
+
+/// Every live model.
+#[utoipa::path(get, path = "/v1/models", tag = "data science", responses((status = 200, body = Vec<ModelReport>)))]
+pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<ModelReport>> {
+    Json(app.models.list())
+}
+
+/// One live model.
+#[utoipa::path(get, path = "/v1/models/{name}", tag = "data science", params(("name" = String, Path)),
+    responses((status = 200, body = ModelReport), (status = 404, body = Problem)))]
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelReport>, ApiError> {
+    app.models
+        .list()
+        .into_iter()
+        .find(|model| model.name == name)
+        .map(Json)
+        .ok_or_else(|| ApiError::not_found("unknown_model", format!("no model named {name:?}")))
+}

@@ -1,0 +1,62 @@
+//! With `explain`, the answer says why: columns and features of each slot, each step, what was removed.
+
+use super::answer::{Answer, Explanation, Removed};
+use crate::app::App;
+use crate::reach::feature_matrix;
+use qianmian_core::{Page, RequestContext};
+use qianmian_host::{Step, Usage};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Adds the explanation to `answer`.
+#[allow(clippy::too_many_arguments, reason = "the parts of one composition, used once")]
+pub(super) fn explain(
+    app: &App,
+    ctx: &RequestContext,
+    page: &Page,
+    removed: Vec<Removed>,
+    steps: Vec<Step>,
+    log: Vec<String>,
+    usage: &Usage,
+    answer: &mut Answer,
+) {
+    let models = app.models.live().load_full();
+    // The features of the models that this composition really used.
+    let mut features: Vec<String> = steps
+        .iter()
+        .filter(|step| step.operation == "score")
+        .filter_map(|step| models.get(step.argument.as_str()))
+        .flat_map(|model| model.features().iter().cloned())
+        .collect();
+    features.sort();
+    features.dedup();
+    let mut by_item: BTreeMap<String, BTreeMap<String, Option<f32>>> = BTreeMap::new();
+    for shelf in &page.shelves {
+        let ids = app.reach.columns.ids(shelf.slots.rows());
+        let matrix = feature_matrix(&*app.reach.columns, ctx, &shelf.slots, &features).unwrap_or_default();
+        for (at, id) in ids.iter().enumerate() {
+            let own = shelf.slots.columns().iter().map(|column| (column.name.to_string(), column.values[at]));
+            let row = matrix.get(at * features.len()..(at + 1) * features.len()).unwrap_or_default();
+            let host = features.iter().cloned().zip(row.iter().copied());
+            let values = host.chain(own).map(|(name, value)| (name, value.is_finite().then_some(value)));
+            by_item.entry(id.to_string()).or_default().extend(values);
+        }
+    }
+    for slot in answer.shelves.iter_mut().flat_map(|shelf| &mut shelf.slots) {
+        slot.explain = by_item.remove(&slot.item);
+    }
+    let steps = steps
+        .into_iter()
+        .map(|step| {
+            json!({
+                "operation": step.operation, "argument": step.argument, "before": step.before, "after": step.after,
+                "removed": app.reach.columns.ids(&step.removed), "micros": step.micros,
+            })
+        })
+        .collect();
+    let usage = json!({
+        "fuel": usage.fuel, "wall_us": usage.wall.as_micros() as u64, "memory": usage.memory,
+        "host_calls": usage.host_calls,
+    });
+    answer.explanation = Some(Explanation { removed, steps, log, usage });
+}

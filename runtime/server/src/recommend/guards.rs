@@ -1,0 +1,130 @@
+//! The host's last word: what business may not break is applied again after the strategy, and holes are filled.
+
+use super::answer::{AnswerShelf, Removed, Served, Slot};
+use crate::app::App;
+use crate::scenario::Release;
+use qianmian_core::{Candidates, DAY_MS, ItemRow, Page, RequestContext};
+use qianmian_state::{Catalogue, eligible};
+use rustc_hash::FxHashSet;
+use std::sync::Arc;
+
+/// Guards for one request.
+pub(super) struct Guards<'a> {
+    app: &'a App,
+    ctx: &'a RequestContext,
+    release: &'a Release,
+    catalogue: Arc<Catalogue>,
+    forbidden: FxHashSet<ItemRow>,
+}
+
+impl<'a> Guards<'a> {
+    pub fn new(app: &'a App, ctx: &'a RequestContext, release: &'a Release) -> Self {
+        let catalogue = app.state.catalogue.load();
+        let forbidden = release.spec.blocked.iter().filter_map(|id| catalogue.row(id)).collect();
+        Self { app, ctx, release, catalogue, forbidden }
+    }
+
+    /// Checks every slot of the page, in reading order, up to the limit.
+    pub fn apply(&self, page: &Page) -> Served {
+        let mut seen = FxHashSet::default();
+        let mut removed = Vec::new();
+        let mut shelves = Vec::with_capacity(page.shelves.len());
+        let mut position = 0;
+        for shelf in &page.shelves {
+            let mut slots = Vec::with_capacity(shelf.slots.len());
+            for (at, &row) in shelf.slots.rows().iter().enumerate() {
+                if position >= self.ctx.request.limit {
+                    break;
+                }
+                match self.check(row, &mut seen) {
+                    Ok(()) => {
+                        position += 1;
+                        let copy = shelf.copies.get(at).filter(|text| !text.is_empty()).cloned();
+                        slots.push(self.slot(row, position, score(&shelf.slots, at), reasons(&shelf.slots, at), copy));
+                    }
+                    Err(reason) => removed.push(Removed { item: self.id(row), reason }),
+                }
+            }
+            if !slots.is_empty() {
+                shelves.push(AnswerShelf { id: shelf.id.clone(), title: shelf.title.clone(), slots });
+            }
+        }
+        Served { shelves, removed }
+    }
+
+    /// Adds up to `missing` popular items to the last shelf; returns how many.
+    pub fn backfill(&self, shelves: &mut Vec<AnswerShelf>, missing: usize) -> usize {
+        let mut seen: FxHashSet<ItemRow> =
+            shelves.iter().flat_map(|s| &s.slots).filter_map(|slot| self.catalogue.row(&slot.item)).collect();
+        let mut position = shelves.iter().map(|s| s.slots.len()).sum::<usize>() as u32;
+        let mut slots = Vec::new();
+        for row in super::fallback::rows(self.app, self.ctx, self.release, missing + seen.len()) {
+            if slots.len() == missing {
+                break;
+            }
+            if !self.ctx.request.items.contains(&row) && self.check(row, &mut seen).is_ok() {
+                position += 1;
+                slots.push(self.slot(row, position, None, vec!["backfill".to_owned()], None));
+            }
+        }
+        let added = slots.len();
+        if added > 0 {
+            match shelves.last_mut() {
+                Some(shelf) => shelf.slots.extend(slots),
+                None => shelves.push(AnswerShelf { id: "popular".to_owned(), title: String::new(), slots }),
+            }
+        }
+        added
+    }
+
+    fn check(&self, row: ItemRow, seen: &mut FxHashSet<ItemRow>) -> Result<(), &'static str> {
+        if row.index() >= self.catalogue.len() {
+            return Err("unknown_row");
+        }
+        eligible(&self.catalogue, self.ctx, row).map_err(|why| why.code())?;
+        if self.forbidden.contains(&row) {
+            return Err("blocked");
+        }
+        if self.ctx.request.exclude.contains(&row) {
+            return Err("excluded");
+        }
+        if self.rests(row) {
+            return Err("frequency_cap");
+        }
+        if !seen.insert(row) {
+            return Err("duplicate");
+        }
+        Ok(())
+    }
+
+    fn rests(&self, row: ItemRow) -> bool {
+        let (Some(cap), Some(history)) = (self.release.spec.frequency_cap, self.ctx.visitor.items.get(&row)) else {
+            return false;
+        };
+        history.impressions >= cap.impressions
+            && self.ctx.now - history.last_impression < i64::from(cap.days) * DAY_MS
+    }
+
+    fn id(&self, row: ItemRow) -> String {
+        self.catalogue.ids.get(row.index()).map_or_else(|| format!("row {}", row.0), |id| id.to_string())
+    }
+
+    fn slot(&self, row: ItemRow, position: u32, score: Option<f32>, reasons: Vec<String>, copy: Option<String>) -> Slot {
+        let kind = self.catalogue.kind[row.index()].to_string();
+        Slot { position, item: self.id(row), kind, score, reasons, copy, explain: None }
+    }
+}
+
+fn score(slots: &Candidates, at: usize) -> Option<f32> {
+    slots.column("score").map(|scores| scores[at]).filter(|score| score.is_finite())
+}
+
+/// The sources that found it, the one that ranked it highest first.
+fn reasons(slots: &Candidates, at: usize) -> Vec<String> {
+    let rank = |name: &str| {
+        slots.column(&format!("source.{name}.rank")).map_or(f32::INFINITY, |ranks| ranks[at])
+    };
+    let mut found: Vec<(f32, &str)> = slots.sources_of(at).map(|name| (rank(name), &**name)).collect();
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found.into_iter().map(|(_, name)| name.to_owned()).collect()
+}

@@ -1,0 +1,196 @@
+//! A recommendation: request -> scenario's release -> visitor snapshot -> sandbox -> guards -> answer.
+
+pub mod answer;
+mod explain;
+mod fallback;
+mod guards;
+
+pub use answer::{Answer, RecommendRequest};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::pool::PoolError;
+use crate::scenario::Release;
+use answer::{Fallback, Served, StrategyId};
+use guards::Guards;
+use qianmian_core::{Reach, Request, RequestContext, TimeMs, Visitor};
+use qianmian_host::{Limits, Outcome};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970 UTC, now.
+#[must_use]
+pub fn now_ms() -> TimeMs {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as TimeMs)
+}
+
+/// Answers one request.
+///
+/// # Errors
+/// What the caller did wrong (400, 404), or 503 when the CPU pool's queue is full. A strategy that fails is not an
+/// error: the fallback answers and the answer says so.
+pub async fn recommend(app: &Arc<App>, asked: RecommendRequest, request_id: String) -> Result<Answer, ApiError> {
+    let begun = Instant::now();
+    let scenario = asked.scenario.clone();
+    let result = answer(app, asked, request_id, begun).await;
+    let outcome = match &result {
+        Ok(answer) if answer.fallback.is_some() => "fallback",
+        Ok(_) => "ok",
+        Err(_) => "error",
+    };
+    // Only known scenarios become labels: a stranger must not be able to grow the metrics.
+    let label = if app.scenarios.get(&scenario).is_ok() { scenario.as_str() } else { "unknown" };
+    app.metrics.recommendations.with_label_values(&[label, outcome]).inc();
+    app.metrics.recommend_seconds.with_label_values(&[label]).observe(begun.elapsed().as_secs_f64());
+    result
+}
+
+async fn answer(
+    app: &Arc<App>,
+    asked: RecommendRequest,
+    request_id: String,
+    begun: Instant,
+) -> Result<Answer, ApiError> {
+    let release = app.scenarios.get(&asked.scenario)?;
+    let (request, unknown_items) = resolve(app, asked, request_id)?;
+    let visitor = match (&request.visitor, request.personalised) {
+        (Some(id), true) => app.state.folds.visitor(id),
+        _ => Arc::new(Visitor::default()),
+    };
+    let seed = seed_of(&request.id);
+    let ctx = Arc::new(RequestContext::new(request, visitor, now_ms(), seed));
+    let worker = Arc::clone(app);
+    let mut answer = app
+        .pool
+        .run(move || compose(&worker, &worker.reach, &release, &ctx))
+        .await
+        .map_err(|error| match error {
+            PoolError::Full => {
+                app.metrics.shed.with_label_values(&["compose"]).inc();
+                ApiError::overloaded("every compose thread is busy and the queue is full; try again in a second")
+            }
+            PoolError::Panicked => ApiError::internal("composing panicked"),
+        })?;
+    if !unknown_items.is_empty() {
+        answer.degraded.push("unknown_items".to_owned());
+        answer.unknown_items = unknown_items;
+    }
+    answer.took_us = begun.elapsed().as_micros() as u64;
+    Ok(answer)
+}
+
+/// From the wire to the vocabulary: ids become rows; ids nobody knows are reported, not an error.
+fn resolve(app: &App, asked: RecommendRequest, id: String) -> Result<(Request, Vec<String>), ApiError> {
+    let most = app.config.max_limit;
+    let limit = asked.limit.unwrap_or(20);
+    if limit == 0 || limit > u64::from(most) {
+        return Err(ApiError::bad_request(
+            "limit_out_of_range",
+            format!("limit is {limit}: expected a whole number from 1 to {most}"),
+        ));
+    }
+    let catalogue = app.state.catalogue.load();
+    let mut unknown = Vec::new();
+    let mut rows = |ids: &[String]| {
+        ids.iter()
+            .filter_map(|id| {
+                let row = catalogue.row(id);
+                if row.is_none() {
+                    unknown.push(id.clone());
+                }
+                row
+            })
+            .collect::<Vec<_>>()
+    };
+    let items = rows(&asked.items);
+    let exclude = rows(&asked.exclude);
+    let mut context = asked.context;
+    let region = context.remove("region").unwrap_or_default();
+    let request = Request {
+        id,
+        scenario: asked.scenario,
+        visitor: asked.visitor.and_then(|visitor| visitor.id.or(visitor.anonymous_id)).filter(|id| !id.is_empty()),
+        channel: asked.channel.unwrap_or_default(),
+        region,
+        context: context.into_iter().collect(),
+        items,
+        limit: limit as u32,
+        exclude,
+        personalised: asked.personalised.unwrap_or(true),
+        explain: asked.explain.unwrap_or(false),
+    };
+    Ok((request, unknown))
+}
+
+/// Runs the release's strategy and gives the host the last word. On a CPU thread; `reach` is the live one but for
+/// exports that record features.
+#[must_use]
+pub fn compose(app: &App, reach: &Reach, release: &Release, ctx: &Arc<RequestContext>) -> Answer {
+    let wall = release.spec.wall_ms.unwrap_or(app.config.strategy_wall_ms);
+    let limits = Limits { wall: Duration::from_millis(wall), ..Limits::default() };
+    let name = release.strategy.description().name.as_str();
+    let outcome: Outcome = release.strategy.compose(Arc::clone(ctx), reach, &release.parameters, &limits);
+    app.metrics.strategy_seconds.with_label_values(&[name]).observe(outcome.usage.wall.as_secs_f64());
+    let mut degraded = outcome.degraded;
+    let (page, fault) = match outcome.page {
+        Ok(page) => (page, None),
+        Err(fault) => {
+            let code = fault.code();
+            tracing::warn!(scenario = release.scenario, strategy = name, code, %fault, "a strategy failed");
+            app.metrics.faults.with_label_values(&[name, code]).inc();
+            (fallback::popular(app, ctx, release), Some((code, fault.to_string())))
+        }
+    };
+    let guards = Guards::new(app, ctx, release);
+    let Served { mut shelves, removed } = guards.apply(&page);
+    for gone in &removed {
+        app.metrics.guarded.with_label_values(&[gone.reason]).inc();
+    }
+    let wanted = ctx.request.limit as usize;
+    let served: usize = shelves.iter().map(|shelf| shelf.slots.len()).sum();
+    // An empty page, or holes the guards made, are filled; a short page the strategy meant is left alone.
+    if (served == 0 || !removed.is_empty()) && served < wanted {
+        let missing = if served == 0 { wanted } else { removed.len().min(wanted - served) };
+        if guards.backfill(&mut shelves, missing) > 0 {
+            degraded.push("backfilled".to_owned());
+        }
+    }
+    for what in &degraded {
+        app.metrics.degraded.with_label_values(&[what.split(':').next().unwrap_or_default()]).inc();
+    }
+    let description = release.strategy.description();
+    let mut answer = Answer {
+        request_id: ctx.request.id.clone(),
+        scenario: release.scenario.clone(),
+        release: release.number,
+        strategy: StrategyId {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: release.strategy.digest().to_owned(),
+        },
+        variants: BTreeMap::new(),
+        degraded,
+        fallback: fault.map(|(code, detail)| Fallback {
+            kind: "popular",
+            code: code.to_owned(),
+            detail: ctx.request.explain.then_some(detail),
+        }),
+        shelves,
+        unknown_items: Vec::new(),
+        explanation: None,
+        took_us: 0,
+    };
+    if ctx.request.explain {
+        explain::explain(app, ctx, &page, removed, outcome.steps, outcome.log, &outcome.usage, &mut answer);
+    }
+    answer
+}
+
+/// The same request id gives the same seed: an answer can be computed again.
+fn seed_of(request_id: &str) -> u64 {
+    use std::hash::Hasher;
+    let mut hasher = rustc_hash::FxHasher::default();
+    hasher.write(request_id.as_bytes());
+    hasher.finish()
+}

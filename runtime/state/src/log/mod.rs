@@ -1,0 +1,69 @@
+//! The event log: the source of truth. What is acknowledged is on disk; what was seen once is not taken twice.
+//!
+//! [`EventLog`] is the store, [`SqliteLog`] its embedded implementation, [`Writer`] the one thread that appends:
+//! it gathers what waits into one commit, answers after the sync, and hands the new events to the folds in log order.
+
+mod codec;
+mod sqlite;
+mod writer;
+
+pub use sqlite::SqliteLog;
+pub use writer::{Done, Writer};
+
+use crate::error::Result;
+use qianmian_core::Event;
+use std::ops::ControlFlow;
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Aligned with the batch; false for a duplicate of an earlier event, in the log or in the batch itself.
+    pub accepted: Vec<bool>,
+    /// Offset of the first accepted event; 0 when none was.
+    pub first_offset: u64,
+    /// Offset of the last accepted event; 0 when none was. Accepted events of one batch have consecutive offsets.
+    pub last_offset: u64,
+}
+
+/// A run of stored events, in log order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chunk {
+    /// Rising, aligned with `events`; erased events leave gaps.
+    pub offsets: Vec<u64>,
+    /// The events.
+    pub events: Vec<Event>,
+}
+
+/// Keeps events in the order they came, by offset from 1.
+pub trait EventLog: Send + Sync {
+    /// Stores the events that are not there yet, all or none. They are durable when the call returns.
+    ///
+    /// # Errors
+    /// [`crate::StateError::Database`], [`crate::StateError::ReadOnly`]; nothing was stored then.
+    fn append(&self, batch: &[Event]) -> Result<Appended>;
+
+    /// Visits the stored events from an offset on, in chunks of a few thousand, until the end of the log or until
+    /// `visit` breaks. Events appended meanwhile may be visited; no lock is held during a visit.
+    ///
+    /// # Errors
+    /// [`crate::StateError::Damaged`] when a chunk fails its checksum, [`crate::StateError::Database`].
+    fn scan(&self, from: u64, visit: &mut dyn FnMut(Chunk) -> ControlFlow<()>) -> Result<()>;
+
+    /// Removes every event of a visitor from the disk and returns how many there were. Their offsets stay unused and
+    /// their ids stay known (as hashes), so that a delayed retry does not bring them back.
+    ///
+    /// # Errors
+    /// As [`EventLog::append`] and [`EventLog::scan`]; nothing was removed then.
+    fn erase(&self, visitor: &str) -> Result<u64>;
+
+    /// Number of events, without the erased ones.
+    fn len(&self) -> u64;
+
+    /// True when there is no event.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The highest offset given out; 0 before the first event.
+    fn last_offset(&self) -> u64;
+}
