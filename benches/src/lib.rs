@@ -1,1 +1,15 @@
-//! skeleton
+//! Benches of the running product: the load generator, the peers it is held against, and the native twin of a strategy.
+//!
+//! - [`load`]: closed and open loops over keep-alive connections;
+//! - [`http1`]: the little HTTP/1.1 a load generator needs;
+//! - [`lines`]: one JSON object a measured figure;
+//! - [`process`]: servers as child processes;
+//! - [`peer`]: the Python peer, its environment and the data both sides serve;
+//! - [`shop`]: that data loaded into a server under test over HTTP.
+
+pub mod http1;
+pub mod lines;
+pub mod load;
+pub mod peer;
+pub mod process;
+pub mod shop;

@@ -79,3 +79,12 @@ pub enum ModelError {
         detail: String,
     },
 }
+
+impl From<ModelError> for qianmian_core::ReachError {
+    fn from(error: ModelError) -> Self {
+        match &error {
+            ModelError::Kind { .. } | ModelError::Input { .. } => Self::Invalid(error.to_string()),
+            other => Self::Failed { what: "model".into(), detail: other.to_string() },
+        }
+    }
+}

@@ -1,2 +1,39 @@
-//! skeleton
-fn main(){}
+//! What people type: `cargo xtask demo | test | bench | plugins`. Each does its own set-up and says what it installs.
+
+mod bench;
+mod check;
+mod demo;
+mod plugins;
+mod setup;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask demo [--check] [--port N]   generate a storefront, serve it and stay up; --check proves it and exits
+cargo xtask test                        everything CI checks: format, lints, docs, licences, tests
+cargo xtask bench [quality|serve|sandbox]   measure; JSON lines
+cargo xtask plugins                     build the shipped strategies into target/plugins
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["demo", ref rest @ ..] => demo::run(rest),
+        ["test"] => check::run(),
+        ["bench"] => bench::run(None),
+        ["bench", name] => bench::run(Some(name)),
+        ["plugins"] => setup::plugins(),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -46,7 +46,7 @@ fn default_plugins() -> PathBuf {
     let exe = std::env::current_exe().unwrap_or_default();
     exe.ancestors()
         .skip(1)
-        .take(3)
+        .take(2)
         .map(|folder| folder.join("plugins"))
         .find(|folder| folder.is_dir())
         .unwrap_or_else(|| PathBuf::from("plugins"))

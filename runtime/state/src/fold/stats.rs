@@ -1,0 +1,108 @@
+//! Counts by item and over the whole shop.
+
+use super::decay::Decayed;
+use qianmian_core::{EventKind, TimeMs};
+
+/// What happened with one item, over all visitors and all time unless the name says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ItemStats {
+    /// Times shown.
+    pub impressions: u32,
+    /// Views and clicks.
+    pub views: u32,
+    /// Times put into a cart.
+    pub carts: u32,
+    /// Orders with it.
+    pub orders: u32,
+    /// Distinct visitors who ordered it.
+    pub buyers: u32,
+    /// Those who ordered it at least twice.
+    pub repeat_buyers: u32,
+    /// Last order; 0 means none.
+    pub last_order: TimeMs,
+    /// Views and clicks, half-life one day.
+    pub views_1d: Decayed,
+    /// Views and clicks, half-life 7 days.
+    pub views_7d: Decayed,
+    /// Orders, half-life 7 days.
+    pub orders_7d: Decayed,
+    /// Orders, half-life 30 days.
+    pub orders_30d: Decayed,
+    /// Orders, half-life 90 days.
+    pub orders_90d: Decayed,
+}
+
+/// Sums over all items, for priors.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Impressions.
+    pub impressions: f64,
+    /// Views and clicks.
+    pub views: f64,
+    /// Order lines.
+    pub orders: f64,
+    /// Buyers of each item, summed.
+    pub buyers: f64,
+    /// Repeat buyers of each item, summed.
+    pub repeat_buyers: f64,
+}
+
+/// Statistics by row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Statistics {
+    pub items: Vec<ItemStats>,
+    pub totals: Totals,
+}
+
+impl Statistics {
+    /// Counts one event of one item.
+    pub fn add(&mut self, row: u32, kind: EventKind, time: TimeMs) {
+        let (item, totals) = self.item(row);
+        match kind {
+            EventKind::Impression => {
+                item.impressions = item.impressions.saturating_add(1);
+                totals.impressions += 1.0;
+            }
+            EventKind::View | EventKind::Click => {
+                item.views = item.views.saturating_add(1);
+                item.views_1d.add(1.0, time, 1.0);
+                item.views_7d.add(1.0, time, 7.0);
+                totals.views += 1.0;
+            }
+            EventKind::Cart => item.carts = item.carts.saturating_add(1),
+            EventKind::Purchase => {
+                item.orders = item.orders.saturating_add(1);
+                item.last_order = item.last_order.max(time);
+                item.orders_7d.add(1.0, time, 7.0);
+                item.orders_30d.add(1.0, time, 30.0);
+                item.orders_90d.add(1.0, time, 90.0);
+                totals.orders += 1.0;
+            }
+            EventKind::Rating | EventKind::Search | EventKind::Custom => {}
+        }
+    }
+
+    /// Counts a visitor's `orders`-th order of an item.
+    pub fn add_buyer(&mut self, row: u32, orders: u32) {
+        let (item, totals) = self.item(row);
+        match orders {
+            1 => {
+                item.buyers = item.buyers.saturating_add(1);
+                totals.buyers += 1.0;
+            }
+            2 => {
+                item.repeat_buyers = item.repeat_buyers.saturating_add(1);
+                totals.repeat_buyers += 1.0;
+            }
+            _ => {}
+        }
+    }
+
+    fn item(&mut self, row: u32) -> (&mut ItemStats, &mut Totals) {
+        let at = row as usize;
+        if self.items.len() <= at {
+            self.items.resize(at + 1, ItemStats::default());
+        }
+        (&mut self.items[at], &mut self.totals)
+    }
+}

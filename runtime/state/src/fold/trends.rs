@@ -1,0 +1,142 @@
+//! What is popular now: over everything, over one channel or region, and among visitors with one tag.
+
+use super::decay::{WEEK, landmark_add};
+use crate::Catalogue;
+use qianmian_core::{EventKind, ItemRow, TimeMs};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// Items kept in a list.
+pub const TRENDING: usize = 500;
+/// Scopes followed of each sort: more (a sender that invents regions) are not.
+const MAX_SCOPES: usize = 1024;
+/// Events a tag's visitors must have made before its list is used.
+const ENOUGH_EVENTS: u32 = 50;
+
+/// A row and `log2(value) + time / half_life`, best first.
+pub(crate) type TrendList = Arc<[(u32, f64)]>;
+
+/// Which events a list counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follow {
+    Channel = 0,
+    Region = 1,
+    Tag = 2,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Trend {
+    marks: FxHashMap<u32, f64>,
+    events: u32,
+    dirty: bool,
+    /// By kind, and over all kinds last.
+    lists: [TrendList; 6],
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trends {
+    all: Trend,
+    scopes: [FxHashMap<Arc<str>, Trend>; 3],
+}
+
+/// What an event adds to trending; 0 for those that say nothing of interest.
+pub(crate) fn interest(kind: EventKind) -> f64 {
+    match kind {
+        EventKind::View | EventKind::Click => 1.0,
+        EventKind::Cart => 3.0,
+        EventKind::Purchase => 5.0,
+        EventKind::Rating => 2.0,
+        EventKind::Impression | EventKind::Search | EventKind::Custom => 0.0,
+    }
+}
+
+impl Trend {
+    fn add(&mut self, rows: &[u32], weight: f64, time: TimeMs) {
+        for row in rows {
+            let mark = self.marks.entry(*row).or_insert(f64::NEG_INFINITY);
+            *mark = landmark_add(*mark, weight, time, WEEK);
+        }
+        self.events = self.events.saturating_add(1);
+        self.dirty = true;
+    }
+
+    fn refresh(&mut self, catalogue: &Catalogue) {
+        if !std::mem::take(&mut self.dirty) {
+            return;
+        }
+        let mut kinds: [Vec<(u32, f64)>; 6] = Default::default();
+        for (&row, &mark) in self.marks.iter().filter(|(row, _)| catalogue.is_live(ItemRow(**row))) {
+            kinds[catalogue.kind[row as usize] as usize].push((row, mark));
+        }
+        let order = |a: &(u32, f64), b: &(u32, f64)| {
+            b.1.total_cmp(&a.1).then_with(|| catalogue.ids[a.0 as usize].cmp(&catalogue.ids[b.0 as usize]))
+        };
+        let (by_kind, all) = kinds.split_at_mut(5);
+        for list in by_kind {
+            best(list, order);
+            all[0].extend_from_slice(list);
+        }
+        best(&mut all[0], order);
+        self.lists = kinds.map(Into::into);
+    }
+}
+
+/// Sorts and keeps the first [`TRENDING`].
+fn best(list: &mut Vec<(u32, f64)>, order: impl Fn(&(u32, f64), &(u32, f64)) -> std::cmp::Ordering) {
+    if list.len() > TRENDING {
+        list.select_nth_unstable_by(TRENDING, &order);
+        list.truncate(TRENDING);
+    }
+    list.sort_unstable_by(&order);
+}
+
+impl Trends {
+    /// Counts one event of these items for everybody and for the named scopes (empty names are none).
+    pub fn add(&mut self, rows: &[u32], weight: f64, time: TimeMs, scopes: &[(Follow, &str)]) {
+        self.all.add(rows, weight, time);
+        for (follow, name) in scopes.iter().filter(|(_, name)| !name.is_empty()) {
+            let map = &mut self.scopes[*follow as usize];
+            if let Some(trend) = map.get_mut(*name) {
+                trend.add(rows, weight, time);
+            } else if map.len() < MAX_SCOPES {
+                map.entry(Arc::from(*name)).or_default().add(rows, weight, time);
+            }
+        }
+    }
+
+    /// Makes the lists that changed anew. A new item enters them then.
+    pub fn refresh(&mut self, catalogue: &Catalogue) {
+        self.all.refresh(catalogue);
+        for trend in self.scopes.iter_mut().flat_map(FxHashMap::values_mut) {
+            trend.refresh(catalogue);
+        }
+    }
+
+    /// Makes every list anew at the next [`Self::refresh`]: items came, went or changed their kind.
+    pub fn touch(&mut self) {
+        self.all.dirty = true;
+        self.scopes.iter_mut().flat_map(FxHashMap::values_mut).for_each(|trend| trend.dirty = true);
+    }
+
+    /// Everybody's lists: by kind, and over all kinds last.
+    pub fn all(&self) -> &[TrendList; 6] {
+        &self.all.lists
+    }
+
+    /// The lists of one scope, when it is followed.
+    pub fn of(&self, follow: Follow, name: &str) -> Option<&[TrendList; 6]> {
+        self.scopes[follow as usize].get(name).map(|trend| &trend.lists)
+    }
+
+    /// The lists of the first tag that has enough events.
+    pub fn of_tags(&self, tags: &[Arc<str>]) -> Option<&[TrendList; 6]> {
+        let map = &self.scopes[Follow::Tag as usize];
+        let trend = tags.iter().filter_map(|tag| map.get(tag)).find(|trend| trend.events >= ENOUGH_EVENTS);
+        trend.map(|trend| &trend.lists)
+    }
+
+    /// The mark of one item over everything; `-inf` when nothing happened with it.
+    pub fn mark(&self, row: u32) -> f64 {
+        self.all.marks.get(&row).copied().unwrap_or(f64::NEG_INFINITY)
+    }
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask bench`: figures as JSON lines on standard output.
+
+use crate::setup::{cargo, root, server, shared_data, target, venv};
+use anyhow::bail;
+
+/// Every bench, in the order they run.
+const BENCHES: [&str; 3] = ["quality", "serve", "sandbox"];
+
+fn run_named(name: &str) -> anyhow::Result<()> {
+    let binary = server("release")?;
+    let binary_text = binary.to_string_lossy().into_owned();
+    match name {
+        "quality" => quality(&binary_text),
+        "serve" | "sandbox" => {
+            cargo(&["build", "--release", "--package", "qianmian-benches"])?;
+            crate::setup::run(target().join("release").join(format!("bench-{name}")), &["--qianmian", &binary_text])
+        }
+        other => bail!("no bench named {other:?}; there are {}", BENCHES.join(", ")),
+    }
+}
+
+/// One bench, or all of them.
+pub fn run(name: Option<&str>) -> anyhow::Result<()> {
+    match name {
+        Some(name) => run_named(name),
+        None => BENCHES.iter().try_for_each(|name| run_named(name)),
+    }
+}
+
+/// Trains on the past of each published data set, serves it, asks the protocol's questions through HTTP.
+fn quality(binary: &str) -> anyhow::Result<()> {
+    let Some(data) = shared_data() else {
+        eprintln!("xtask: SKIPPED: no data sets in ../shared/data");
+        return Ok(());
+    };
+    let kit = root().join("sdk").join("training");
+    let python = venv("venv-training", &kit.join("requirements.txt"))?;
+    let retail = data.join("online-retail").join("online_retail.csv.zst");
+    let work = target().join("quality").join("online-retail");
+    let (retail, work, kit) = (retail.to_string_lossy(), work.to_string_lossy(), kit.to_string_lossy());
+    crate::setup::run_with(
+        python,
+        &["-m", "qianmian_training.online_retail", "--qianmian", binary, "--file", &retail, "--work", &work],
+        &[("PYTHONPATH", &kit)],
+    )?;
+    let shop = format!("{work}/shop");
+    crate::setup::run(binary, &["evaluate", "online-retail", &retail, "--data", &shop])?;
+    crate::setup::run(binary, &["evaluate", "amazon-beauty", &data.join("amazon-beauty").to_string_lossy()])
+}
