@@ -1,1 +1,24 @@
-//! skeleton
+//! Runs strategies: sandboxed WebAssembly components that compose a page from columnar candidate sets.
+//!
+//! [`Host::load`] parses all of a component, checks its imports, compiles it and asks what it is;
+//! [`Strategy::compose`] runs it once in a store of its own, under [`Limits`]. Nothing a strategy does is an error of
+//! the host: an [`Outcome`] carries the page or the [`Fault`], and what it cost either way. The same context gives the
+//! same page: no clock, no randomness and no state of an earlier call can be reached.
+//!
+//! `v0` is the contract of this version of `sdk/wit`; another version gets a module beside it. What an operation means
+//! is written once, in `operations`, over the types of `qianmian-core`.
+
+mod call;
+mod engine;
+mod expressions;
+mod fault;
+mod inspect;
+mod limits;
+mod operations;
+mod strategy;
+mod v0;
+
+pub use engine::{Host, HostConfig};
+pub use fault::{Fault, LoadError};
+pub use limits::{Limits, Usage};
+pub use strategy::{Description, Outcome, Step, Strategy};

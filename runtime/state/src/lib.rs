@@ -24,11 +24,11 @@ pub mod fold;
 pub mod log;
 pub mod registry;
 pub mod sources;
-// mod state;
+mod state;
 
 pub use blobs::BlobStore;
 pub use catalogue::{Catalogue, CatalogueStore, Item, Rejected, Stock, Symbols, UpsertReport};
 pub use error::{Result, StateError};
 pub use log::{Appended, Chunk, EventLog, Writer};
 pub use registry::{Document, Registry};
-// pub use state::State;
+pub use state::State;

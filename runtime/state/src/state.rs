@@ -4,7 +4,7 @@ use crate::blobs::BlobStore;
 use crate::catalogue::CatalogueStore;
 use crate::error::{Result, StateError};
 use crate::fold::Folds;
-use crate::log::{Appended, Chunk, Done, EventLog, SqliteLog, Writer};
+use crate::log::{Appended, Chunk, Done, EventLog, IDLE, SqliteLog, Writer};
 use crate::registry::{Registry, SqliteRegistry};
 use qianmian_core::{Event, TimeMs, Visitor};
 use std::fs::{self, File, TryLockError};
@@ -24,7 +24,7 @@ const QUEUE: usize = 262_144;
 pub struct State {
     /// Items.
     pub catalogue: Arc<CatalogueStore>,
-    /// Visitors and statistics, folded from the log. [`Folds::refresh`] is called on opening, later by the owner.
+    /// Visitors and statistics, folded from the log; derived lists follow within seconds, see [`State::refresh`].
     pub folds: Arc<Folds>,
     /// The event log, for reading. Append through the state, or the folds will not know.
     pub log: Arc<dyn EventLog>,
@@ -79,8 +79,7 @@ impl State {
         let blobs = Arc::new(BlobStore::open(dir)?);
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue)));
         rebuild(&*log, &folds, TimeMs::MAX)?;
-        let into = Arc::clone(&folds);
-        let writer = Writer::start(Arc::clone(&log), QUEUE, move |_, events| into.apply(events))?;
+        let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
         Ok(Self { catalogue, folds, log, registry, blobs, writer: Some(writer), _lock: lock })
     }
 
@@ -112,6 +111,16 @@ impl State {
     /// [`StateError::Stopped`], [`StateError::ReadOnly`].
     pub fn flush(&self) -> Result<()> {
         self.writer()?.flush()
+    }
+
+    /// Waits as [`State::flush`] and makes the derived lists anew: for after bulk work and for tests.
+    ///
+    /// # Errors
+    /// [`StateError::Stopped`], [`StateError::ReadOnly`].
+    pub fn refresh(&self) -> Result<()> {
+        self.flush()?;
+        self.folds.refresh();
+        Ok(())
     }
 
     /// Events that wait to be stored now; 0 in a read-only view.
@@ -154,13 +163,27 @@ impl State {
         // between commits, so that no event of theirs is stored but not folded yet
         self.writer()?.between_commits(move || {
             let erased = log.erase(&id)?;
-            folds.forget(&id);
+            folds.remove_visitor(&id);
             Ok(erased)
         })?
     }
 
     fn writer(&self) -> Result<&Writer> {
         self.writer.as_ref().ok_or(StateError::ReadOnly)
+    }
+}
+
+/// Folds what is appended, and makes the derived lists anew: at most once a second, at most a tenth of the time, and
+/// once more when no event comes.
+fn consumer(folds: Arc<Folds>) -> impl FnMut(u64, &[Event]) + Send + 'static {
+    let mut due = Instant::now();
+    move |_, events| {
+        folds.apply(events);
+        let start = Instant::now();
+        if events.is_empty() || start >= due {
+            folds.refresh();
+            due = Instant::now() + IDLE.max(start.elapsed() * 9);
+        }
     }
 }
 

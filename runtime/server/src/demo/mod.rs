@@ -49,13 +49,11 @@ pub struct Shop {
 }
 
 /// Region codes with their names, for pages.
-#[must_use]
 pub fn regions() -> impl Iterator<Item = (&'static str, Bi)> {
     places::REGIONS.iter().map(|&(code, zh, en, _)| (code, (zh, en)))
 }
 
 /// Channel ids with their names, for pages.
-#[must_use]
 pub fn channels() -> impl Iterator<Item = (&'static str, Bi)> {
     places::CHANNELS.iter().map(|&(id, zh, en, _)| (id, (zh, en)))
 }

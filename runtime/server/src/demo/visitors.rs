@@ -105,11 +105,11 @@ pub(super) fn make(seed: u64, scale: Scale) -> Vec<DemoVisitor> {
             _ => 4,
         };
         let sessions = match rng.random_range(0..100u32) {
-            0..42 => 1,
-            42..68 => 2,
-            68..84 => 3,
-            84..94 => rng.random_range(4..=6u16),
-            _ => rng.random_range(7..=12u16),
+            0..30 => 1,
+            30..54 => 2,
+            54..72 => 3,
+            72..88 => rng.random_range(4..=7u16),
+            _ => rng.random_range(8..=18u16),
         };
         visitors.push(DemoVisitor {
             id: format!("u{number:05}"),

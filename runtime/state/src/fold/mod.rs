@@ -1,1 +1,316 @@
-//! (being written)
+//! What is folded from events: visitors, item statistics, what goes together, what is popular.
+//!
+//! [`Folds::apply`] takes events in log order and is the only writer; the same events give the same state. Lists that
+//! are derived from counts (neighbours, trending) are made by [`Folds::refresh`]. Readers take short read locks or
+//! share what is immutable, so neither ever waits long for the other.
+//!
+//! | file | what |
+//! |---|---|
+//! | `visitors.rs` | one visitor's history, and what an event follows in it |
+//! | `stats.rs` | counts by item |
+//! | `pairs.rs` | counts by pair of items, neighbour lists |
+//! | `trends.rs` | trending lists by scope |
+//! | `decay.rs` | counts that fade |
+
+pub(crate) mod decay;
+pub(crate) mod pairs;
+mod stats;
+#[cfg(test)]
+mod tests;
+pub(crate) mod trends;
+mod visitors;
+
+pub use pairs::{NEIGHBOURS, Neighbour, PairCount, SHRINK};
+pub use stats::{ItemStats, Totals};
+pub use trends::TRENDING;
+
+use crate::{Catalogue, CatalogueStore};
+use arc_swap::ArcSwap;
+use pairs::{PairValue, Pairs};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use qianmian_core::{Event, EventKind, ItemRow, TimeMs, Visitor};
+use rustc_hash::FxHashMap;
+use stats::Statistics;
+use std::sync::Arc;
+use trends::{Follow, TrendLists, Trends};
+use visitors::{Line, Moment, Trace, Visitors};
+
+/// Orders up to so many lines count every pair of them; a longer one pairs each line with its nearest on both sides
+/// only, half of this each way, so that its cost grows with its length and not with the square of it.
+const ALL_PAIRS: usize = 500;
+/// Lines of an order that are followed as one step of a sequence.
+const ORDER_STEP: usize = 50;
+
+/// Which pair counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// In one order.
+    Bought = 0,
+    /// Looked at within half an hour.
+    Viewed = 1,
+    /// One after the other.
+    Next = 2,
+}
+
+/// Neighbour lists by row.
+pub(crate) type Lists = Vec<Arc<[Neighbour]>>;
+
+/// Everything folded from events.
+pub struct Folds {
+    store: Arc<CatalogueStore>,
+    /// One writer at a time; also guards what only the writer needs.
+    writer: Mutex<Writer>,
+    visitors: Visitors,
+    stats: RwLock<Statistics>,
+    bought: RwLock<Pairs<PairCount>>,
+    viewed: RwLock<Pairs<f32>>,
+    next: RwLock<Pairs<f32>>,
+    neighbours: [RwLock<Lists>; 3],
+    trending: ArcSwap<TrendLists>,
+    pub(crate) kind_names: [Arc<str>; 5],
+}
+
+#[derive(Default)]
+struct Writer {
+    trends: Trends,
+    /// Of the catalogue the trending lists were made with.
+    version: u64,
+}
+
+impl Folds {
+    /// Folds of no events yet.
+    #[must_use]
+    pub fn new(store: Arc<CatalogueStore>) -> Self {
+        Self {
+            store,
+            writer: Mutex::default(),
+            visitors: Visitors::default(),
+            stats: RwLock::default(),
+            bought: RwLock::default(),
+            viewed: RwLock::default(),
+            next: RwLock::default(),
+            neighbours: Default::default(),
+            trending: ArcSwap::default(),
+            kind_names: qianmian_core::ItemKind::ALL.map(|kind| kind.as_str().into()),
+        }
+    }
+
+    /// Folds events, in the order given. Items the catalogue does not know get placeholder rows. Visitors, counts and
+    /// statistics are up to date when it returns; lists at the next [`Self::refresh`].
+    pub fn apply(&self, events: &[Event]) {
+        let mut writer = self.writer.lock();
+        let ids: Vec<&str> = events.iter().flat_map(|e| &e.items).map(String::as_str).collect();
+        let rows = self.store.reserve(&ids);
+        let catalogue = self.store.current();
+        let mut rows = rows.as_slice();
+        for event in events {
+            let (own, rest) = rows.split_at(event.items.len());
+            rows = rest;
+            self.fold(&mut writer.trends, &catalogue, event, own);
+        }
+    }
+
+    fn fold(&self, trends: &mut Trends, catalogue: &Catalogue, event: &Event, rows: &[ItemRow]) {
+        // 0 means "never" in every fold.
+        let time = event.time.max(1);
+        let lines = lines(catalogue, event, rows);
+        let moment = Moment { kind: event.kind, time, channel: &event.channel, region: &event.region };
+        let visitor = event.visitor.as_deref().filter(|id| !id.is_empty());
+
+        // A list of items looked at is a sequence of single looks; an order and a list shown are one event.
+        let whole = matches!(event.kind, EventKind::Purchase | EventKind::Impression) || lines.is_empty();
+        let mut tags = Vec::new();
+        for step in lines.chunks(if whole { lines.len().max(1) } else { 1 }).chain(lines.is_empty().then_some(&[][..])) {
+            let mut trace = Trace::default();
+            if let Some(id) = visitor {
+                self.visitors.edit(id, |visitor| {
+                    trace = visitors::fold(visitor, catalogue, step, moment);
+                    tags.clone_from(&visitor.tags);
+                });
+            }
+            self.count(step, &trace, event.kind, time);
+            self.pair(step, &trace, event.kind, time);
+        }
+
+        let weight = trends::interest(event.kind);
+        if weight > 0.0 && !lines.is_empty() {
+            let rows: Vec<u32> = lines.iter().map(|line| line.row).collect();
+            let mut scopes = vec![(Follow::Channel, &*event.channel), (Follow::Region, &*event.region)];
+            scopes.extend(tags.iter().map(|tag| (Follow::Tag, &**tag)));
+            trends.add(&rows, weight, time, &scopes);
+        }
+    }
+
+    fn count(&self, lines: &[Line], trace: &Trace, kind: EventKind, time: TimeMs) {
+        if lines.is_empty() {
+            return;
+        }
+        let mut stats = self.stats.write();
+        for line in lines {
+            stats.add(line.row, kind, time);
+        }
+        for (line, orders) in lines.iter().zip(&trace.orders) {
+            stats.add_buyer(line.row, *orders);
+        }
+    }
+
+    fn pair(&self, lines: &[Line], trace: &Trace, kind: EventKind, time: TimeMs) {
+        if kind == EventKind::Purchase {
+            self.pair_order(lines, pairs::growth(time));
+        }
+        if let (Some(session), [line]) = (&trace.session, lines) {
+            let mut viewed = self.viewed.write();
+            viewed.count(line.row);
+            viewed.add(line.row, session.iter().map(|other| (*other, 1.0)), 0.0);
+            for other in session {
+                viewed.add(*other, [(line.row, 1.0)], 0.0);
+            }
+        }
+        // Without a visitor there is no sequence, and what is not a step of one has no trace.
+        if trends::interest(kind) > 0.0 {
+            let mut next = self.next.write();
+            let step = lines.iter().take(ORDER_STEP).map(|line| line.row).filter(|row| trace.same != Some(*row));
+            let step: Vec<u32> = step.collect();
+            for row in &step {
+                next.count(*row);
+            }
+            for (before, weight) in &trace.previous {
+                next.add(*before, step.iter().map(|row| (*row, *weight)), 0.0);
+            }
+        }
+    }
+
+    /// Counts the pairs of one order. The lock is given back after each line, so that readers get in between.
+    fn pair_order(&self, lines: &[Line], growth: f64) {
+        let count = lines.len();
+        for (at, line) in lines.iter().enumerate() {
+            let mut bought = self.bought.write();
+            bought.count(line.row);
+            let others = |at: usize| (lines[at % count].row, 1.0);
+            if count <= ALL_PAIRS {
+                bought.add(line.row, (0..count).map(others), growth);
+            } else {
+                let around = (1..=ALL_PAIRS / 2).flat_map(|d| [at + d, at + count - d]);
+                bought.add(line.row, around.map(others), growth);
+            }
+        }
+    }
+
+    /// Makes derived lists anew where the counts changed. For the consumer of the log, at most once a second, and
+    /// after bulk work.
+    pub fn refresh(&self) {
+        let mut writer = self.writer.lock();
+        self.refresh_lists(&self.bought, Relation::Bought);
+        self.refresh_lists(&self.viewed, Relation::Viewed);
+        self.refresh_lists(&self.next, Relation::Next);
+        let catalogue = self.store.current();
+        if std::mem::replace(&mut writer.version, catalogue.version) != catalogue.version {
+            writer.trends.touch();
+        }
+        self.trending.store(Arc::new(writer.trends.refresh(&catalogue)));
+    }
+
+    fn refresh_lists<V: PairValue>(&self, pairs: &RwLock<Pairs<V>>, relation: Relation) {
+        let dirty = pairs.write().take_dirty();
+        for rows in dirty.chunks(256) {
+            let made: Vec<_> = rows.iter().map(|row| pairs.read().nearest(*row)).collect();
+            let mut lists = self.neighbours[relation as usize].write();
+            for (row, list) in rows.iter().zip(made) {
+                let at = *row as usize;
+                if lists.len() <= at {
+                    lists.resize_with(at + 1, || Arc::from([]));
+                }
+                lists[at] = list;
+            }
+        }
+    }
+
+    /// The visitor as of the last event folded; the unknown visitor when there is none.
+    #[must_use]
+    pub fn visitor(&self, id: &str) -> Arc<Visitor> {
+        self.visitors.get(id)
+    }
+
+    /// The visitor nobody knows.
+    #[must_use]
+    pub fn unknown_visitor(&self) -> Arc<Visitor> {
+        self.visitors.unknown()
+    }
+
+    /// Number of visitors.
+    #[must_use]
+    pub fn visitors(&self) -> usize {
+        self.visitors.len()
+    }
+
+    /// Forgets a visitor. What they did stays in the counts of items, which name nobody. False when unknown.
+    pub fn remove_visitor(&self, id: &str) -> bool {
+        let _turn = self.writer.lock();
+        self.visitors.remove(id)
+    }
+
+    /// Changes what events do not tell: tags and attributes. Makes the visitor when unknown.
+    pub fn edit_visitor(&self, id: &str, change: impl FnOnce(&mut Visitor)) {
+        let _turn = self.writer.lock();
+        self.visitors.edit(id, |visitor| {
+            change(visitor);
+            visitor.version += 1;
+        });
+    }
+
+    /// The statistics of one item; zeros when nothing happened with it.
+    #[must_use]
+    pub fn item_stats(&self, row: ItemRow) -> ItemStats {
+        self.stats.read().items.get(row.index()).copied().unwrap_or_default()
+    }
+
+    /// Sums over all items.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.stats.read().totals
+    }
+
+    /// The neighbours of one item as of the last refresh, nearest first.
+    #[must_use]
+    pub fn neighbours(&self, relation: Relation, row: ItemRow) -> Arc<[Neighbour]> {
+        self.lists(relation).get(row.index()).map_or_else(|| Arc::from([]), Arc::clone)
+    }
+
+    pub(crate) fn lists(&self, relation: Relation) -> RwLockReadGuard<'_, Lists> {
+        self.neighbours[relation as usize].read()
+    }
+
+    pub(crate) fn stats(&self) -> RwLockReadGuard<'_, Statistics> {
+        self.stats.read()
+    }
+
+    pub(crate) fn bought(&self) -> RwLockReadGuard<'_, Pairs<PairCount>> {
+        self.bought.read()
+    }
+
+    pub(crate) fn counted(&self, relation: Relation) -> RwLockReadGuard<'_, Pairs<f32>> {
+        if relation == Relation::Viewed { self.viewed.read() } else { self.next.read() }
+    }
+
+    pub(crate) fn trending(&self) -> Arc<TrendLists> {
+        self.trending.load_full()
+    }
+}
+
+/// The distinct items of an event in order of appearance, quantities summed.
+fn lines(catalogue: &Catalogue, event: &Event, rows: &[ItemRow]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::with_capacity(rows.len());
+    let mut place: FxHashMap<u32, usize> = FxHashMap::default();
+    for (at, row) in rows.iter().enumerate() {
+        let quantity = event.quantities.get(at).copied().filter(|q| q.is_finite() && *q > 0.0).unwrap_or(1.0);
+        if let Some(known) = place.get(&row.0) {
+            lines[*known].quantity += quantity;
+            continue;
+        }
+        let paid = event.values.get(at).copied().filter(|v| v.is_finite());
+        let price = paid.or_else(|| catalogue.price.get(row.index()).copied()).unwrap_or(f32::NAN);
+        place.insert(row.0, lines.len());
+        lines.push(Line { row: row.0, quantity, price });
+    }
+    lines
+}

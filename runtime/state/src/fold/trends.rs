@@ -104,12 +104,17 @@ impl Trends {
         }
     }
 
-    /// Makes the lists that changed anew. A new item enters them then.
-    pub fn refresh(&mut self, catalogue: &Catalogue) {
+    /// Makes the lists that changed anew, and returns all of them. A new item enters them then.
+    pub fn refresh(&mut self, catalogue: &Catalogue) -> TrendLists {
         self.all.refresh(catalogue);
-        for trend in self.scopes.iter_mut().flat_map(FxHashMap::values_mut) {
-            trend.refresh(catalogue);
+        let mut lists = TrendLists { all: self.all.lists.clone(), ..TrendLists::default() };
+        for (scope, into) in self.scopes.iter_mut().zip(&mut lists.scopes) {
+            for (name, trend) in scope {
+                trend.refresh(catalogue);
+                into.insert(Arc::clone(name), (trend.events, trend.lists.clone()));
+            }
         }
+        lists
     }
 
     /// Makes every list anew at the next [`Self::refresh`]: items came, went or changed their kind.
@@ -117,26 +122,29 @@ impl Trends {
         self.all.dirty = true;
         self.scopes.iter_mut().flat_map(FxHashMap::values_mut).for_each(|trend| trend.dirty = true);
     }
+}
 
+/// The lists as readers see them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrendLists {
+    all: [TrendList; 6],
+    scopes: [FxHashMap<Arc<str>, (u32, [TrendList; 6])>; 3],
+}
+
+impl TrendLists {
     /// Everybody's lists: by kind, and over all kinds last.
     pub fn all(&self) -> &[TrendList; 6] {
-        &self.all.lists
+        &self.all
     }
 
     /// The lists of one scope, when it is followed.
     pub fn of(&self, follow: Follow, name: &str) -> Option<&[TrendList; 6]> {
-        self.scopes[follow as usize].get(name).map(|trend| &trend.lists)
+        self.scopes[follow as usize].get(name).map(|(_, lists)| lists)
     }
 
     /// The lists of the first tag that has enough events.
     pub fn of_tags(&self, tags: &[Arc<str>]) -> Option<&[TrendList; 6]> {
-        let map = &self.scopes[Follow::Tag as usize];
-        let trend = tags.iter().filter_map(|tag| map.get(tag)).find(|trend| trend.events >= ENOUGH_EVENTS);
-        trend.map(|trend| &trend.lists)
-    }
-
-    /// The mark of one item over everything; `-inf` when nothing happened with it.
-    pub fn mark(&self, row: u32) -> f64 {
-        self.all.marks.get(&row).copied().unwrap_or(f64::NEG_INFINITY)
+        let known = tags.iter().filter_map(|tag| self.scopes[Follow::Tag as usize].get(tag));
+        known.into_iter().find(|(events, _)| *events >= ENOUGH_EVENTS).map(|(_, lists)| lists)
     }
 }

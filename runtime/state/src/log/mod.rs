@@ -8,7 +8,7 @@ mod sqlite;
 mod writer;
 
 pub use sqlite::SqliteLog;
-pub use writer::{Done, Writer};
+pub use writer::{Done, IDLE, Writer};
 
 use crate::error::Result;
 use qianmian_core::Event;

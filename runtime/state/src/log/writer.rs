@@ -5,14 +5,18 @@ use crate::error::{Result, StateError};
 use qianmian_core::Event;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Called once, on the writer's thread, when the events are on disk or could not be put there. It must not block.
 pub type Done = Box<dyn FnOnce(Result<Appended>) + Send>;
 
 /// Most events of one commit: enough to make the sync cheap, few enough to answer soon.
 const GROUP: usize = 8192;
+
+/// How long the writer waits for events before it tells the folds that none come.
+pub const IDLE: Duration = Duration::from_secs(1);
 
 enum Job {
     Append(Vec<Event>, Done),
@@ -31,7 +35,8 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread. At most `limit` events wait at a time. `fold` gets the accepted events of each commit in log
-    /// order, with the offset of the first; the others follow without gaps.
+    /// order, with the offset of the first; the others follow without gaps. When then none comes for [`IDLE`], it gets
+    /// an empty slice, once.
     ///
     /// # Errors
     /// [`StateError::Io`] when no thread can be started.
@@ -109,8 +114,18 @@ impl Drop for Writer {
 }
 
 fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, mut fold: impl FnMut(u64, &[Event])) {
-    while let Ok(job) = jobs.recv() {
-        let mut next = Some(job);
+    let mut quiet = true;
+    loop {
+        let job = if quiet { jobs.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { jobs.recv_timeout(IDLE) };
+        let mut next = match job {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => {
+                fold(log.last_offset(), &[]);
+                quiet = true;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         while let Some(job) = next.take() {
             match job {
                 Job::Run(work) => work(),
@@ -131,6 +146,7 @@ fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, mut fold:
                         }
                     }
                     commit(log, queued, batch, sizes, &mut fold);
+                    quiet = false;
                 }
             }
         }

@@ -47,9 +47,9 @@ pub(super) fn draw(goods: &'static Goods, count: usize, rng: &mut ChaCha8Rng) ->
         let draft = match goods.slug {
             "flights.domestic" => flight(goods, brand, &DOMESTIC[second], &DOMESTIC[third], variant, rng),
             "flights.international" => flight(goods, brand, &DOMESTIC[second], &ABROAD[third], variant, rng),
-            "hotels" => Some(hotel(goods, brand, second, third, variant, rng)),
+            "hotels" => hotel(goods, brand, second, third, variant, rng),
             "roaming.packs" | "roaming.esim" => Some(roaming(goods, brand, second, third, variant, rng)),
-            _ => Some(table(goods, brand, second, third, variant, rng)),
+            _ => table(goods, brand, second, third, variant, rng),
         };
         drafts.extend(draft);
     }
@@ -106,9 +106,22 @@ fn blurb(goods: &Goods, more: (&str, &str)) -> (String, String) {
     (format!("{}{}", more.0, goods.blurb.0), format!("{} {}", more.1, goods.blurb.1))
 }
 
-fn table(goods: &'static Goods, brand: usize, series: usize, noun: usize, variant: usize, rng: &mut ChaCha8Rng) -> Draft {
+fn table(
+    goods: &'static Goods,
+    brand: usize,
+    series: usize,
+    noun: usize,
+    variant: usize,
+    rng: &mut ChaCha8Rng,
+) -> Option<Draft> {
     let (maker, line, noun, variant) =
         (goods.brands[brand], goods.series[series], &goods.nouns[noun], &goods.variants[variant]);
+    // Nobody snorkels in Xi'an.
+    let seaside = ["三亚", "香港", "新加坡", "曼谷"];
+    if goods.slug == "tours" && noun.themes[0] == Theme::Island && !seaside.contains(&line.0) {
+        return None;
+    }
+    let face_value = goods.slug == "giftcards";
     let raw = noun.price * variant.factor * standing(brand, goods.brands.len()) * standing(series, goods.series.len());
     let region = if goods.slug.starts_with("plans") && rng.random_range(0..100u32) < 30 {
         // Carriers sell some plans in one province only.
@@ -116,7 +129,7 @@ fn table(goods: &'static Goods, brand: usize, series: usize, noun: usize, varian
     } else {
         None
     };
-    Draft {
+    Some(Draft {
         title: (
             format!("{} {}{} {}", maker.0, spaced(line.0), noun.name.0, variant.name.0),
             format!("{} {} {}, {}", maker.1, line.1, noun.name.1, variant.name.1),
@@ -124,11 +137,11 @@ fn table(goods: &'static Goods, brand: usize, series: usize, noun: usize, varian
         text: blurb(goods, (&format!("{}。", noun.name.0), &format!("{}.", capital(noun.name.1)))),
         brand: maker,
         brand_at: brand as u16,
-        price: price(raw * noise(rng)),
+        price: if face_value { noun.price * variant.factor } else { price(raw * noise(rng)) },
         themes: strengths(&[noun.themes]),
         mark: variant.mark.to_owned(),
         region,
-    }
+    })
 }
 
 /// Latin series names stand apart from the Chinese noun.
@@ -168,13 +181,28 @@ fn flight(
     })
 }
 
-fn hotel(goods: &'static Goods, brand: usize, wing: usize, place: usize, variant: usize, rng: &mut ChaCha8Rng) -> Draft {
+fn hotel(
+    goods: &'static Goods,
+    brand: usize,
+    wing: usize,
+    place: usize,
+    variant: usize,
+    rng: &mut ChaCha8Rng,
+) -> Option<Draft> {
     let to = if place < DOMESTIC.len() { &DOMESTIC[place] } else { &ABROAD[place - DOMESTIC.len()] };
     let (maker, variant) = (goods.brands[brand], &goods.variants[variant]);
+    let needs = match variant.name.0 {
+        "海景露台房" => Some(Theme::Island),
+        "观星木屋" => Some(Theme::Outdoors),
+        _ => None,
+    };
+    if needs.is_some_and(|theme| !to.themes.contains(&theme)) {
+        return None;
+    }
     // Rooms cost less than the flight there, and do not grow as steeply.
     let raw = (260.0 + to.fare * 0.22) * variant.factor * standing(brand, goods.brands.len());
-    let quarter = [("老城", "Old Town"), ("湾区", "Bay")][wing];
-    Draft {
+    let quarter = [("老城", "Old Town"), ("新城", "New Quarter")][wing];
+    Some(Draft {
         title: (
             format!("{}酒店·{}{} {}", maker.0, to.zh, quarter.0, variant.name.0),
             format!("{} {} {}, {}", maker.1, capital(to.en), quarter.1, variant.name.1.to_lowercase()),
@@ -186,7 +214,7 @@ fn hotel(goods: &'static Goods, brand: usize, wing: usize, place: usize, variant
         themes: strengths(&[to.themes, variant_theme(variant.name.0)]),
         mark: variant.mark.to_owned(),
         region: None,
-    }
+    })
 }
 
 fn roaming(goods: &'static Goods, brand: usize, tier: usize, place: usize, variant: usize, rng: &mut ChaCha8Rng) -> Draft {

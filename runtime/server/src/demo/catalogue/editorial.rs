@@ -1,5 +1,6 @@
 //! What is not sold: articles, offers, words and channels.
 
+use super::super::goods::Goods;
 use super::super::places::{ABROAD, CHANNELS, DOMESTIC, REGIONS};
 use super::super::themes::{Bi, THEMES, Theme};
 use super::super::words;
@@ -35,6 +36,14 @@ fn category_themes(goods: u16) -> [u8; THEMES] {
     }
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     counts.map(|c| (c * 100 / most) as u8)
+}
+
+/// Fills `{}` with a category's name; in English it starts small inside a sentence and large in front.
+fn fill_category(template: Bi, goods: &Goods) -> (String, String) {
+    let mut letters = goods.name.1.chars();
+    let small: String = letters.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(letters).collect();
+    let name = if template.1.starts_with("{}") { goods.name.1 } else { &small };
+    (template.0.replacen("{}", goods.name.0, 1), template.1.replacen("{}", name, 1))
 }
 
 /// Random order of `0..count`.
@@ -80,7 +89,7 @@ pub(super) fn articles(made: &mut Made, count: usize, now: TimeMs, rng: &mut Cha
         let template = words::BUYING[at / categories().len()];
         let themes = category_themes((at % categories().len()) as u16);
         kept.push(Piece {
-            title: fill(template, (goods.name.0, &goods.name.1.to_lowercase())),
+            title: fill_category(template, goods),
             about: goods.name,
             themes,
             goods: (at % categories().len()) as u16,
@@ -91,9 +100,10 @@ pub(super) fn articles(made: &mut Made, count: usize, now: TimeMs, rng: &mut Cha
     for (number, (piece, weight)) in kept.into_iter().zip(weights).enumerate() {
         let age = rng.random_range(0..300u32);
         let mut item = base(format!("A{:05}", number + 1), ItemKind::Content, &piece.title, now, age, rng);
-        let first = rng.random_range(0..words::BODY.len() as u32) as usize;
+        let body = if piece.goods == NO_GOODS { &words::PLACE_BODY } else { &words::GOODS_BODY };
+        let first = rng.random_range(0..body.len() as u32) as usize;
         let sentences: Vec<(String, String)> =
-            (0..3).map(|n| fill(words::BODY[(first + n) % words::BODY.len()], piece.about)).collect();
+            (0..3).map(|n| fill(body[(first + n) % body.len()], piece.about)).collect();
         item.text = sentences.iter().map(|s| s.0.as_str()).collect();
         let english: Vec<&str> = sentences.iter().map(|s| s.1.as_str()).collect();
         put(&mut item, "text_en", english.join(" "));
@@ -192,7 +202,7 @@ pub(super) fn copy(made: &mut Made, count: usize, now: TimeMs, rng: &mut ChaCha8
     }
     for template in words::LINES {
         for (at, goods) in categories().iter().enumerate() {
-            let (zh, en) = fill(template, (goods.name.0, &goods.name.1.to_lowercase()));
+            let (zh, en) = fill_category(template, goods);
             lines.push((zh, en, category_themes(at as u16), at as u16));
         }
     }

@@ -98,7 +98,7 @@ fn levels(drafts: &[Draft]) -> Vec<u8> {
 
 /// Zipf-like weights in random order, sum about 1 whatever the count: categories are equally busy.
 fn popularity(count: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
-    let mut weights: Vec<f32> = (0..count).map(|rank| 1.0 / (4.0 + rank as f32)).collect();
+    let mut weights: Vec<f32> = (0..count).map(|rank| 1.0 / (1.6 + rank as f32)).collect();
     for at in (1..count).rev() {
         weights.swap(at, rng.random_range(0..=at as u32) as usize);
     }

@@ -1,0 +1,180 @@
+//! The engine every strategy shares: its configuration, its clock, and loading.
+
+use crate::call::{State, TABLE_ELEMENTS};
+use crate::expressions::Expressions;
+use crate::strategy::Strategy;
+use crate::{LoadError, inspect, v0};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// How often running strategies are interrupted to look at the clock.
+const TICK: Duration = Duration::from_millis(1);
+/// Bytes in a page of linear memory.
+const PAGE: u64 = 65_536;
+
+/// What the sandbox reserves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostConfig {
+    /// Compositions at once; at least the number of threads that compose.
+    pub instances: u32,
+    /// Largest linear memory in bytes.
+    pub max_memory: usize,
+    /// Bytes of a slot's memory that are reset in place instead of being returned to the system. A strategy within
+    /// it starts without page faults.
+    pub keep_resident: usize,
+    /// Largest component in bytes.
+    pub max_component: usize,
+    /// Parsed expressions kept.
+    pub expressions: usize,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            instances: 64,
+            max_memory: 16 << 20,
+            keep_resident: 1 << 20,
+            max_component: 4 << 20,
+            expressions: 1_024,
+        }
+    }
+}
+
+/// What strategies keep alive: they may outlive the [`Host`] that loaded them.
+pub(crate) struct Shared {
+    pub engine: Engine,
+    pub expressions: Arc<Expressions>,
+    ticker: Ticker,
+}
+
+/// The sandbox. One a process is enough.
+pub struct Host {
+    shared: Arc<Shared>,
+    linker: Linker<State>,
+    config: HostConfig,
+}
+
+impl Host {
+    /// Starts the engine and its clock thread.
+    ///
+    /// # Errors
+    /// [`LoadError::Engine`] when the reservation or the thread cannot be made.
+    pub fn new(config: HostConfig) -> Result<Self, LoadError> {
+        let failed = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
+        let engine = Engine::new(&engine_config(&config)).map_err(failed)?;
+        let mut linker = Linker::new(&engine);
+        v0::link(&mut linker).map_err(failed)?;
+        let ticker = Ticker::start(engine.weak()).map_err(|error| LoadError::Engine(error.to_string()))?;
+        let expressions = Arc::new(Expressions::new(config.expressions));
+        Ok(Self { shared: Arc::new(Shared { engine, expressions, ticker }), linker, config })
+    }
+
+    /// Checks and compiles a component, and asks it what it is. Takes as long as compiling does (tens of milliseconds
+    /// for 50 KB): not for a request's path.
+    ///
+    /// # Errors
+    /// The first check it does not pass.
+    pub fn load(&self, component: &[u8]) -> Result<Arc<Strategy>, LoadError> {
+        if component.len() > self.config.max_component {
+            return Err(LoadError::TooLarge { got: component.len(), limit: self.config.max_component });
+        }
+        inspect::check(component)?;
+        let compiled = Component::from_binary(&self.shared.engine, component)
+            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        self.check_needs(&compiled)?;
+        let contract = v0::Contract::new(&self.linker, &compiled)
+            .map_err(|error| LoadError::World { world: v0::WORLD, detail: format!("{error:#}") })?;
+        Strategy::new(Arc::clone(&self.shared), contract, component).map(Arc::new)
+    }
+
+    /// The longest delay of a clock tick since this was last asked: how much later than its limit a strategy may have
+    /// been stopped.
+    #[must_use]
+    pub fn ticker_lag(&self) -> Duration {
+        Duration::from_micros(self.shared.ticker.lag.swap(0, Ordering::Relaxed))
+    }
+
+    fn check_needs(&self, component: &Component) -> Result<(), LoadError> {
+        let Some(needs) = component.resources_required() else {
+            return Err(LoadError::Invalid("it instantiates modules that it imports".to_owned()));
+        };
+        let within = |what, got: u64, limit: u64| {
+            if got > limit { Err(LoadError::Needs { what, got, limit }) } else { Ok(()) }
+        };
+        within("linear memories", u64::from(needs.num_memories), 1)?;
+        within("tables", u64::from(needs.num_tables), inspect::MAX_CORE_INSTANCES)?;
+        within("table elements", needs.max_initial_table_size.unwrap_or(0), TABLE_ELEMENTS as u64)?;
+        within("pages of memory to start", needs.max_initial_memory_size.unwrap_or(0), self.config.max_memory as u64 / PAGE)
+    }
+}
+
+fn engine_config(host: &HostConfig) -> Config {
+    let per_component = inspect::MAX_CORE_INSTANCES as u32;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(host.instances)
+        .max_core_instances_per_component(per_component)
+        .max_memories_per_component(1)
+        .max_tables_per_component(per_component)
+        .total_core_instances(host.instances.saturating_mul(per_component))
+        .total_memories(host.instances)
+        .total_tables(host.instances.saturating_mul(per_component))
+        .max_memory_size(host.max_memory)
+        .table_elements(TABLE_ELEMENTS)
+        .linear_memory_keep_resident(host.keep_resident)
+        .table_keep_resident(64 << 10);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .consume_fuel(true)
+        .cranelift_nan_canonicalization(true)
+        .wasm_backtrace(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false);
+    config
+}
+
+/// Moves the engine's epoch on, so that running strategies look at the clock.
+struct Ticker {
+    stop: Arc<AtomicBool>,
+    /// Microseconds.
+    lag: Arc<AtomicU64>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: EngineWeak) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let lag = Arc::new(AtomicU64::new(0));
+        let (stopped, late) = (Arc::clone(&stop), Arc::clone(&lag));
+        let tick = move || {
+            let mut last = Instant::now();
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                let Some(engine) = engine.upgrade() else { return };
+                engine.increment_epoch();
+                let now = Instant::now();
+                late.fetch_max(now.duration_since(last).saturating_sub(TICK).as_micros() as u64, Ordering::Relaxed);
+                last = now;
+            }
+        };
+        let thread = std::thread::Builder::new().name("sandbox-clock".to_owned()).spawn(tick)?;
+        Ok(Self { stop, lag, thread: Some(thread) })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // The thread only sleeps and counts: it cannot have panicked.
+            let _ = thread.join();
+        }
+    }
+}

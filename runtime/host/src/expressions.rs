@@ -1,0 +1,56 @@
+//! Parsed expressions, kept between calls.
+
+use parking_lot::RwLock;
+use qianmian_core::ReachError;
+use qianmian_core::expr::Expression;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// A bounded map from text to expression. A full map is emptied: scenarios use a few dozen texts, so only strategies
+/// that make up texts for each request ever fill it.
+pub(crate) struct Expressions {
+    parsed: RwLock<FxHashMap<String, Arc<Expression>>>,
+    most: usize,
+}
+
+impl Expressions {
+    pub fn new(most: usize) -> Self {
+        Self { parsed: RwLock::default(), most }
+    }
+
+    /// # Errors
+    /// [`ReachError::Invalid`] naming the character and the text.
+    pub fn get(&self, text: &str) -> Result<Arc<Expression>, ReachError> {
+        if let Some(found) = self.parsed.read().get(text) {
+            return Ok(Arc::clone(found));
+        }
+        let expression = Expression::parse(text).map(Arc::new).map_err(|error| {
+            let shown: String = text.chars().take(200).collect();
+            ReachError::Invalid(format!("{error}, in: {shown}"))
+        })?;
+        let mut parsed = self.parsed.write();
+        if parsed.len() >= self.most {
+            parsed.clear();
+        }
+        parsed.insert(text.to_owned(), Arc::clone(&expression));
+        Ok(expression)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Expressions;
+    use std::sync::Arc;
+
+    #[test]
+    fn one_text_is_parsed_once_and_the_map_is_bounded() {
+        let expressions = Expressions::new(2);
+        let first = expressions.get("item.price > 1").unwrap();
+        assert!(Arc::ptr_eq(&first, &expressions.get("item.price > 1").unwrap()));
+        for limit in 2..9 {
+            expressions.get(&format!("item.price > {limit}")).unwrap();
+            assert!(expressions.parsed.read().len() <= 2);
+        }
+        assert!(expressions.get("item.price >").unwrap_err().to_string().ends_with("in: item.price >"));
+    }
+}

@@ -1,0 +1,63 @@
+//! What one composition may use, and what it used.
+
+use std::time::Duration;
+
+/// Budgets of one composition. Each ends it with its own [`crate::Fault`], but for the log, which is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall clock from instantiation to the page, host operations included.
+    pub wall: Duration,
+    /// Wasm instructions, roughly; the same call always uses the same.
+    pub fuel: u64,
+    /// Linear memory in bytes; the engine's slots (`HostConfig::max_memory`) bound it from above.
+    pub memory: usize,
+    /// Calls into the host.
+    pub host_calls: u32,
+    /// Bytes that one call may copy into the host.
+    pub transfer_bytes: usize,
+    /// Bytes of log lines kept.
+    pub log_bytes: usize,
+    /// Candidates of one set.
+    pub candidates: usize,
+    /// Candidate sets made.
+    pub sets: u32,
+    /// Shelves of the page.
+    pub shelves: usize,
+    /// Slots of the page, over all shelves.
+    pub slots: usize,
+    /// Bytes of one text of the page.
+    pub text_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wall: Duration::from_millis(10),
+            fuel: 50_000_000,
+            memory: 16 << 20,
+            host_calls: 128,
+            transfer_bytes: 1 << 20,
+            log_bytes: 16 << 10,
+            candidates: 5_000,
+            sets: 64,
+            shelves: 50,
+            slots: 2_000,
+            text_bytes: 2_000,
+        }
+    }
+}
+
+/// What one composition used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Fuel.
+    pub fuel: u64,
+    /// From the store's creation to the page.
+    pub wall: Duration,
+    /// The largest size of its linear memory, bytes.
+    pub memory: usize,
+    /// Calls into the host.
+    pub host_calls: u32,
+    /// The part of `wall` that made the store and the instance.
+    pub instantiate: Duration,
+}

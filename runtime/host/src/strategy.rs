@@ -1,0 +1,167 @@
+//! A loaded strategy: what it says of itself, and composing a page with it.
+
+use crate::call::{Call, Memory, State, cut, no_reach};
+use crate::engine::Shared;
+use crate::v0::Contract;
+use crate::{Fault, Limits, LoadError, Usage};
+use qianmian_core::{ItemRow, Page, Reach, Request, RequestContext, Visitor};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, UpdateDeadline};
+
+/// What a strategy says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// 1 to 64 letters, digits, `-`, `_` or `.`.
+    pub name: String,
+    /// A semantic version.
+    pub version: String,
+    /// A sentence.
+    pub summary: String,
+    /// JSON Schema of the parameters; looks like a JSON object, and is checked by the server.
+    pub parameters_schema: String,
+    /// The visitor attributes it reads.
+    pub attributes: Vec<String>,
+}
+
+/// One host operation on a candidate set, recorded when the request asks for an explanation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The operation, as the contract names it.
+    pub operation: &'static str,
+    /// What it was asked; of an operation that failed, the error.
+    pub argument: String,
+    /// Candidates before.
+    pub before: usize,
+    /// Candidates after.
+    pub after: usize,
+    /// The rows that `keep`, `cap`, `without-seen` and `without` removed.
+    pub removed: Vec<ItemRow>,
+    /// How long it took, microseconds.
+    pub micros: u64,
+}
+
+/// What came of one composition.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The page, or why there is none.
+    pub page: Result<Page, Fault>,
+    /// What it used, either way.
+    pub usage: Usage,
+    /// What it logged, cut at the budget.
+    pub log: Vec<String>,
+    /// What it did; empty unless the request asks for an explanation.
+    pub steps: Vec<Step>,
+    /// What was not there or failed: `source:NAME`, `model:NAME`, `space:NAME`, `failed:WHAT`.
+    pub degraded: Vec<String>,
+}
+
+/// A compiled strategy. Calls share nothing: any number may run at once.
+pub struct Strategy {
+    shared: Arc<Shared>,
+    contract: Contract,
+    digest: String,
+    description: Description,
+    attributes: Arc<[String]>,
+}
+
+/// Time for `describe`, which computes nothing.
+const DESCRIBE: Duration = Duration::from_secs(1);
+
+impl Strategy {
+    /// Asks the component what it is and checks the answer.
+    pub(crate) fn new(shared: Arc<Shared>, contract: Contract, component: &[u8]) -> Result<Self, LoadError> {
+        let digest = hex::encode(Sha256::digest(component));
+        let nobody = RequestContext::new(Request::default(), Arc::new(Visitor::default()), 0, 0);
+        let limits = Limits { wall: DESCRIBE, ..Limits::default() };
+        let call = Call::new(Arc::new(nobody), no_reach(), limits, Arc::clone(&shared.expressions), Arc::new([]));
+        let mut store = store(&shared, call);
+        let description = contract
+            .instantiate(&mut store)
+            .and_then(|instance| instance.describe(&mut store))
+            .map_err(|error| Fault::of(&error, &limits, store.data().call.log.last()))?;
+        check(&description)?;
+        let attributes = description.attributes.clone().into();
+        Ok(Self { shared, contract, digest, description, attributes })
+    }
+
+    /// SHA-256 of the component, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Composes a page in a store of its own. `parameters` is JSON that fits the description's schema. Blocks the
+    /// thread for up to `limits.wall` and the host operation then under way; never panics on what a strategy does.
+    #[must_use]
+    pub fn compose(&self, ctx: Arc<RequestContext>, reach: &Reach, parameters: &str, limits: &Limits) -> Outcome {
+        let begun = Instant::now();
+        let call = Call::new(
+            ctx,
+            reach.clone(),
+            *limits,
+            Arc::clone(&self.shared.expressions),
+            Arc::clone(&self.attributes),
+        );
+        let mut store = store(&self.shared, call);
+        let instance = self.contract.instantiate(&mut store);
+        let instantiate = begun.elapsed();
+        let result = instance.and_then(|instance| instance.compose(&mut store, parameters));
+        let wall = begun.elapsed();
+        let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
+        let State { call, memory, .. } = store.into_data();
+        let usage = Usage { fuel, wall, memory: memory.peak, host_calls: call.host_calls, instantiate };
+        let page = result.map_err(|error| Fault::of(&error, limits, call.log.last()));
+        Outcome { page, usage, log: call.log, steps: call.steps, degraded: call.degraded }
+    }
+}
+
+/// A store for one call: after it, page or trap, the store is dropped.
+fn store(shared: &Shared, call: Call) -> Store<State> {
+    let limits = call.limits;
+    let memory = Memory { limit: limits.memory, peak: 0 };
+    let mut store = Store::new(&shared.engine, State { call, sets: ResourceTable::new(), memory });
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(limits.transfer_bytes);
+    // Ticks come late on a busy machine, so a tick only asks the real clock.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| {
+        store.data().call.check_clock()?;
+        Ok(UpdateDeadline::Continue(1))
+    });
+    // Fuel is on in every engine that `Host` makes.
+    let _ = store.set_fuel(limits.fuel);
+    store
+}
+
+fn check(said: &Description) -> Result<(), LoadError> {
+    let wrong = |field, got: &str, expected| {
+        Err(LoadError::Description { field, got: cut(got, 100).to_owned(), expected })
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if !(1..=64).contains(&said.name.len()) || !said.name.bytes().all(plain) {
+        return wrong("name", &said.name, "1 to 64 letters, digits, '-', '_' or '.'");
+    }
+    if said.version.len() > 64 || semver::Version::parse(&said.version).is_err() {
+        return wrong("version", &said.version, "a semantic version such as 1.0.0");
+    }
+    if said.summary.len() > 1_000 {
+        return wrong("summary", &said.summary, "at most 1000 bytes");
+    }
+    let schema = said.parameters_schema.trim();
+    if schema.len() > 256 << 10 || !schema.starts_with('{') || !schema.ends_with('}') {
+        return wrong("parameters_schema", schema, "a JSON object of at most 256 KiB");
+    }
+    if said.attributes.len() > 100 || said.attributes.iter().any(|name| name.is_empty() || name.len() > 64) {
+        return wrong("attributes", &said.attributes.join(", "), "at most 100 names of 1 to 64 bytes");
+    }
+    Ok(())
+}

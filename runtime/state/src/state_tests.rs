@@ -1,0 +1,103 @@
+//! Tests of the whole state.
+
+use super::*;
+use crate::Item;
+use qianmian_core::EventKind;
+use serde_json::json;
+
+fn order(id: &str, visitor: &str, items: &[&str], time: TimeMs) -> Event {
+    Event {
+        id: id.into(),
+        kind: EventKind::Purchase,
+        time,
+        visitor: Some(visitor.into()),
+        items: items.iter().map(ToString::to_string).collect(),
+        quantities: vec![],
+        values: vec![],
+        channel: "app".into(),
+        region: "GB".into(),
+        scenario: String::new(),
+        request_id: String::new(),
+        position: 0,
+    }
+}
+
+fn item(id: &str) -> Item {
+    Item { id: id.into(), price: Some(2.0), ..Item::default() }
+}
+
+#[test]
+fn the_folds_are_the_same_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).unwrap();
+    state.catalogue.upsert(vec![item("a"), item("b")]).unwrap();
+    state.registry.put("scenario", "home", &json!({})).unwrap();
+    let digest = state.blobs.put(b"component").unwrap();
+    let appended = state
+        .append(vec![order("1", "ann", &["a", "b"], 1_000), order("2", "ann", &["a", "new"], 2_000), order("1", "ann", &["a"], 3_000)])
+        .unwrap();
+    assert_eq!(appended.accepted, [true, true, false]);
+    let before = state.visitor("ann");
+    assert_eq!((before.orders, before.order_lines), (2, 4), "folded when append returns, duplicates not");
+    assert!(matches!(State::open(dir.path()), Err(StateError::InUse { .. })));
+    drop(state);
+
+    let state = State::open(dir.path()).unwrap();
+    let after = state.visitor("ann");
+    assert_eq!((after.orders, after.spend, after.last_order), (before.orders, before.spend, before.last_order));
+    let catalogue = state.catalogue.current();
+    let row = catalogue.row("new").expect("the placeholder comes back from the log");
+    assert!(!catalogue.is_live(row));
+    assert_eq!(state.folds.item_stats(catalogue.row("a").unwrap()).orders, 2);
+    assert_eq!(state.blobs.get(&digest).unwrap(), b"component");
+    assert_eq!(state.registry.list("scenario").unwrap().len(), 1);
+    let mut seen = 0;
+    state.scan(2, &mut |chunk| { seen += chunk.events.len(); ControlFlow::Continue(()) }).unwrap();
+    assert_eq!(seen, 1);
+}
+
+#[test]
+fn a_view_knows_only_what_came_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).unwrap();
+    state.catalogue.upsert(vec![item("a")]).unwrap();
+    state.append((0..10).map(|i| order(&i.to_string(), "ann", &["a"], i64::from(i) * 100 + 1)).collect()).unwrap();
+    assert_eq!(state.fold_until(301).unwrap().visitor("ann").orders, 3, "`until` itself is not before");
+    assert_eq!(state.visitor("ann").orders, 10);
+    let view = State::open_until(dir.path(), 501).unwrap();
+    assert_eq!((view.visitor("ann").orders, view.queued()), (5, 0));
+    assert!(matches!(view.append(vec![]), Err(StateError::ReadOnly)));
+    assert!(matches!(view.erase_visitor("ann"), Err(StateError::ReadOnly)));
+    assert!(matches!(view.catalogue.upsert(vec![item("b")]), Err(StateError::ReadOnly)));
+}
+
+#[test]
+fn an_erased_visitor_is_unknown_now_and_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).unwrap();
+    let of = |who: &str| (0..20).map(|i| order(&format!("{who}{i}"), who, &["a"], 5)).collect::<Vec<_>>();
+    state.append(of("ann")).unwrap();
+    state.append(of("bob")).unwrap();
+    assert_eq!(state.erase_visitor("ann").unwrap(), 20);
+    assert_eq!(state.erase_visitor("ann").unwrap(), 0);
+    assert!(state.visitor("ann").is_unknown() && state.visitor("bob").orders == 20);
+    assert!(state.append(of("ann")).unwrap().accepted.iter().all(|a| !a), "a retry does not bring them back");
+    drop(state);
+    let state = State::open(dir.path()).unwrap();
+    assert!(state.visitor("ann").is_unknown() && state.visitor("bob").orders == 20);
+    assert_eq!((state.log.len(), state.log.last_offset()), (20, 40));
+}
+
+#[test]
+fn lists_follow_by_themselves_when_it_is_quiet() {
+    let state = State::in_memory().unwrap();
+    state.catalogue.upsert(vec![item("a"), item("b")]).unwrap();
+    state.append(vec![order("0", "ann", &["a"], 5)]).unwrap();
+    state.append((1..9).map(|i| order(&i.to_string(), &format!("v{i}"), &["a", "b"], 5)).collect()).unwrap();
+    let row = state.catalogue.current().row("a").unwrap();
+    let deadline = Instant::now() + std::time::Duration::from_secs(20);
+    while state.folds.neighbours(crate::fold::Relation::Bought, row).is_empty() {
+        assert!(Instant::now() < deadline, "no refresh after events stopped coming");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
