@@ -7,6 +7,8 @@
 //! - [`peer`]: the Python peer, its environment and the data both sides serve;
 //! - [`shop`]: that data loaded into a server under test over HTTP.
 
+#![allow(clippy::disallowed_methods, reason = "a load generator waits until a request is due, a bench for its servers")]
+
 pub mod http1;
 pub mod lines;
 pub mod load;

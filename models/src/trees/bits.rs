@@ -95,14 +95,15 @@ impl BitTrees {
             for (to, from) in padded.iter_mut().zip(&leaves[word * LEAVES..]) {
                 *to = *from;
             }
-            self.words.push(Word {
+            let word = Word {
                 leaves: padded,
                 alone: words == 1,
                 first: word == 0,
                 above: self.push(above),
                 not_at_most: self.push(not_at_most),
                 not_equal: self.push(not_equal),
-            });
+            };
+            self.words.push(word);
         }
         Some(())
     }

@@ -132,7 +132,7 @@ fn engine_config(host: &HostConfig) -> Config {
         .epoch_interruption(true)
         .consume_fuel(true)
         .cranelift_nan_canonicalization(true)
-        .wasm_backtrace(false)
+        .wasm_backtrace_max_frames(None)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false)

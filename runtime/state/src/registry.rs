@@ -17,7 +17,7 @@ pub struct Document {
     /// Its name, unique within the kind.
     pub name: String,
     /// From 1, one more with every change.
-    pub version: u64,
+    pub version: u32,
     /// When this version was written.
     pub time: TimeMs,
     /// The content; `None` marks the deletion of the document.
@@ -30,7 +30,7 @@ pub trait Registry: Send + Sync {
     ///
     /// # Errors
     /// [`StateError::Rejected`] for an empty or overlong kind or name; [`StateError::Database`].
-    fn put(&self, kind: &str, name: &str, value: &Value) -> Result<u64>;
+    fn put(&self, kind: &str, name: &str, value: &Value) -> Result<u32>;
 
     /// The latest version; `None` when there never was one or it was deleted.
     ///
@@ -42,7 +42,7 @@ pub trait Registry: Send + Sync {
     ///
     /// # Errors
     /// [`StateError::Damaged`]; [`StateError::Database`].
-    fn version(&self, kind: &str, name: &str, version: u64) -> Result<Option<Document>>;
+    fn version(&self, kind: &str, name: &str, version: u32) -> Result<Option<Document>>;
 
     /// The latest version of every document of a kind that is not deleted, by name.
     ///
@@ -93,7 +93,7 @@ impl SqliteRegistry {
         Ok(Self { db: Mutex::new(db::open_read_only(&Place::new(Some(dir), FILE), FILE, FORMAT)?) })
     }
 
-    fn write(&self, kind: &str, name: &str, value: Option<&Value>) -> Result<u64> {
+    fn write(&self, kind: &str, name: &str, value: Option<&Value>) -> Result<u32> {
         for (what, text) in [("document kind", kind), ("document name", name)] {
             if text.is_empty() || text.len() > LONGEST_NAME {
                 let detail = format!("{} bytes, 1 to {LONGEST_NAME} expected", text.len());
@@ -104,7 +104,7 @@ impl SqliteRegistry {
         let time = TimeMs::try_from(since.as_millis()).unwrap_or(TimeMs::MAX);
         let mut db = self.db.lock();
         let tx = db.transaction().during("write a document")?;
-        let last: u64 = tx
+        let last: u32 = tx
             .query_row(
                 "SELECT coalesce(max(version), 0) FROM documents WHERE kind = ?1 AND name = ?2",
                 params![kind, name],
@@ -133,7 +133,7 @@ impl SqliteRegistry {
 }
 
 impl Registry for SqliteRegistry {
-    fn put(&self, kind: &str, name: &str, value: &Value) -> Result<u64> {
+    fn put(&self, kind: &str, name: &str, value: &Value) -> Result<u32> {
         self.write(kind, name, Some(value))
     }
 
@@ -142,7 +142,7 @@ impl Registry for SqliteRegistry {
         Ok(latest.into_iter().next().filter(|d| d.value.is_some()))
     }
 
-    fn version(&self, kind: &str, name: &str, version: u64) -> Result<Option<Document>> {
+    fn version(&self, kind: &str, name: &str, version: u32) -> Result<Option<Document>> {
         let found = self.query("WHERE kind = ?1 AND name = ?2 AND version = ?3", params![kind, name, version])?;
         Ok(found.into_iter().next())
     }
@@ -168,12 +168,12 @@ impl Registry for SqliteRegistry {
     }
 }
 
-fn key(kind: &str, name: &str, version: u64, time: TimeMs) -> Vec<u8> {
+fn key(kind: &str, name: &str, version: u32, time: TimeMs) -> Vec<u8> {
     format!("{kind}/{name}/{version}/{time}").into_bytes()
 }
 
 fn document(row: &Row<'_>) -> Result<Document> {
-    let (kind, name, version, time, sealed): (String, String, u64, TimeMs, Vec<u8>) = (|| {
+    let (kind, name, version, time, sealed): (String, String, u32, TimeMs, Vec<u8>) = (|| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
     })()
     .during("read a document")?;

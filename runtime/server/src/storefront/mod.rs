@@ -132,7 +132,9 @@ impl Storefront {
         right: (&Visit, &Answer, &Learned),
         items: Lookup<'_>,
     ) -> Result<String, Error> {
-        let page = self.page(left.0, "home");
+        let mut page = self.page(left.0, "home");
+        let other = Visit { lang: left.0.lang.of(Lang::En, Lang::Zh), ..left.0.clone() };
+        page.lang_href = other.compare(&left.0.id, &right.0.id);
         let shared = view::shared_items(left.1, right.1);
         let side = |(visit, answer, learned): (&Visit, &Answer, &Learned), is_left: bool| {
             let (this, other) = (visit, if is_left { right.0 } else { left.0 });
@@ -150,6 +152,8 @@ impl Storefront {
                 shelves => view::shelves(answer, visit, learned, items),
                 footer => view::footer(answer),
                 own => visit.home(),
+                channel => visit.channel,
+                region => visit.region,
             }
         };
         let (left_side, right_side) = (side(left, true), side(right, false));

@@ -1,6 +1,6 @@
 //! How often two items went together, and each item's nearest neighbours by it.
 
-use super::decay::{MONTH, fade};
+use super::decay::MONTH;
 use qianmian_core::{DAY_MS, TimeMs};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -171,6 +171,7 @@ impl<V: PairValue> Pairs<V> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::decay::fade;
     use super::*;
 
     #[test]

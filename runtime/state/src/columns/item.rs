@@ -1,0 +1,133 @@
+//! `item.*`: the catalogue's columns and the statistics of items.
+
+use super::{numbers, ratio};
+use crate::Catalogue;
+use crate::fold::decay::{Decayed, days};
+use crate::fold::{Folds, ItemStats};
+use qianmian_core::{ColumnValues, ItemRow, RequestContext};
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Impressions, and views, that the shop's mean is worth in a rate.
+const PRIOR: f64 = 20.0;
+/// Buyers it is worth in the repeat rate.
+const PRIOR_BUYERS: f64 = 5.0;
+
+impl Folds {
+    pub(super) fn item_column(
+        &self,
+        catalogue: &Catalogue,
+        ctx: &RequestContext,
+        rows: &[ItemRow],
+        name: &str,
+    ) -> Option<ColumnValues> {
+        let c = catalogue;
+        Some(match name {
+            "id" => texts(rows, &c.ids),
+            "title" => texts(rows, &c.title),
+            "kind" => {
+                let kind = |row: &ItemRow| c.kind.get(row.index()).copied().unwrap_or_default() as usize;
+                ColumnValues::Texts(rows.iter().map(|row| Arc::clone(&self.kind_names[kind(row)])).collect())
+            }
+            "brand" => symbols(c, rows, |at| c.brand[at]),
+            "merchant" => symbols(c, rows, |at| c.merchant[at]),
+            "currency" => symbols(c, rows, |at| c.currency[at]),
+            "category" => symbols(c, rows, |at| c.categories[at].first().copied().unwrap_or(0)),
+            "categories" => lists(c, rows, &c.categories),
+            "tags" => lists(c, rows, &c.tags),
+            "channels" => lists(c, rows, &c.channels),
+            "regions" => lists(c, rows, &c.regions),
+            "price" => numbers(rows, |row| c.price.get(row.index()).copied().unwrap_or(f32::NAN)),
+            "stock" => {
+                numbers(rows, |row| c.sellable.get(row.index()).copied().flatten().map_or(f32::NAN, |s| s as f32))
+            }
+            "age_days" => numbers(rows, |row| {
+                let created = c.created.get(row.index()).copied().filter(|created| *created > 0);
+                created.map_or(f32::NAN, |created| days(ctx.now, created) as f32)
+            }),
+            other => match other.strip_prefix("attributes.") {
+                Some(attribute) if !attribute.is_empty() => attributes(c, rows, attribute),
+                _ => return self.item_statistic(ctx, rows, name),
+            },
+        })
+    }
+
+    fn item_statistic(&self, ctx: &RequestContext, rows: &[ItemRow], name: &str) -> Option<ColumnValues> {
+        let stats = self.stats();
+        let (totals, none) = (stats.totals, ItemStats::default());
+        let all = |value: &dyn Fn(&ItemStats) -> f64| {
+            numbers(rows, |row| value(stats.items.get(row.index()).unwrap_or(&none)) as f32)
+        };
+        let decayed = |of: fn(&ItemStats) -> &Decayed, half_life: f64| all(&|i| of(i).read(ctx.now, half_life));
+        let rate = |part: fn(&ItemStats) -> u32, whole: fn(&ItemStats) -> u32, mean: f64, prior: f64| {
+            all(&|i| (f64::from(part(i)) + prior * mean) / (f64::from(whole(i)) + prior))
+        };
+        Some(match name {
+            "impressions" => all(&|i| f64::from(i.impressions)),
+            "views" => all(&|i| f64::from(i.views)),
+            "carts" => all(&|i| f64::from(i.carts)),
+            "orders" => all(&|i| f64::from(i.orders)),
+            "buyers" => all(&|i| f64::from(i.buyers)),
+            "views_1d" => decayed(|i| &i.views_1d, 1.0),
+            "views_7d" => decayed(|i| &i.views_7d, 7.0),
+            "orders_7d" => decayed(|i| &i.orders_7d, 7.0),
+            "orders_30d" => decayed(|i| &i.orders_30d, 30.0),
+            "orders_90d" => decayed(|i| &i.orders_90d, 90.0),
+            "ctr" => rate(|i| i.views, |i| i.impressions, ratio(totals.views, totals.impressions), PRIOR),
+            "conversion" => rate(|i| i.orders, |i| i.views, ratio(totals.orders, totals.views), PRIOR),
+            "repeat_rate" => {
+                let mean = ratio(totals.repeat_buyers, totals.buyers);
+                rate(|i| i.repeat_buyers, |i| i.buyers, mean, PRIOR_BUYERS)
+            }
+            "days_since_order" => {
+                all(&|i| if i.last_order == 0 { f64::NAN } else { days(ctx.now, i.last_order) })
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn texts(rows: &[ItemRow], column: &[Arc<str>]) -> ColumnValues {
+    let none: Arc<str> = Arc::from("");
+    ColumnValues::Texts(rows.iter().map(|row| Arc::clone(column.get(row.index()).unwrap_or(&none))).collect())
+}
+
+fn symbols(catalogue: &Catalogue, rows: &[ItemRow], symbol: impl Fn(usize) -> u32) -> ColumnValues {
+    let text = |row: &ItemRow| {
+        let at = row.index();
+        catalogue.symbols.text(if at < catalogue.len() { symbol(at) } else { 0 })
+    };
+    ColumnValues::Texts(rows.iter().map(text).collect())
+}
+
+/// Lists of texts; rows with the same symbols share one.
+fn lists(catalogue: &Catalogue, rows: &[ItemRow], column: &[Arc<[u32]>]) -> ColumnValues {
+    let mut made: FxHashMap<&[u32], Arc<[Arc<str>]>> = FxHashMap::default();
+    let list = |row: &ItemRow| {
+        let symbols: &[u32] = column.get(row.index()).map_or(&[], |list| list);
+        let list = made.entry(symbols).or_insert_with(|| symbols.iter().map(|s| catalogue.symbols.text(*s)).collect());
+        Arc::clone(list)
+    };
+    ColumnValues::Lists(rows.iter().map(list).collect())
+}
+
+/// Texts when any of these items has a text, else numbers; true is 1 and false 0.
+fn attributes(catalogue: &Catalogue, rows: &[ItemRow], name: &str) -> ColumnValues {
+    let value = |row: &ItemRow| catalogue.items.get(row.index()).and_then(|item| item.attributes.get(name));
+    let values: Vec<Option<&Value>> = rows.iter().map(value).collect();
+    if values.iter().any(|value| matches!(value, Some(Value::String(_)))) {
+        let text = |value: &Option<&Value>| match value {
+            Some(Value::String(text)) => Arc::from(text.as_str()),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Arc::from(value.to_string()),
+            _ => Arc::from(""),
+        };
+        return ColumnValues::Texts(values.iter().map(text).collect());
+    }
+    let number = |value: &Option<&Value>| match value {
+        Some(Value::Number(number)) => number.as_f64().map_or(f32::NAN, |v| v as f32),
+        Some(Value::Bool(flag)) => f32::from(u8::from(*flag)),
+        _ => f32::NAN,
+    };
+    ColumnValues::Numbers(values.iter().map(number).collect())
+}
