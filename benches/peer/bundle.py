@@ -59,6 +59,7 @@ class Store:
         age = (now - load("event_time")) / DAY
         price, bought, viewed = load("item_price"), kind == PURCHASE, kind == VIEW
         count = lambda keys, size, **kw: np.bincount(keys, minlength=size, **kw).astype(np.float32)
+        bought_pairs = np.unique(visitor[bought].astype(np.int64) * items + item[bought])
         self.item_columns = np.column_stack(
             [
                 load("item_attributes"),
@@ -66,18 +67,17 @@ class Store:
                 load("item_stock"),
                 count(item[viewed], items),
                 count(item[bought], items),
-                count(np.unique(visitor[bought].astype(np.int64) * items + item[bought]) % items, items),
+                count(bought_pairs % items, items),
                 count(item[viewed], items, weights=0.5 ** (age[viewed] / 7)),
                 count(item[bought], items, weights=0.5 ** (age[bought] / 30)),
             ]
         ).astype(np.float32)
         orders = count(visitor[bought], visitors)
         spend = count(visitor[bought], visitors, weights=price[item[bought]])
-        pairs = np.unique(visitor.astype(np.int64) * items + item)
         with np.errstate(invalid="ignore"):
             average = spend / orders
         self.visitor_columns = np.column_stack(
-            [orders, count(visitor, visitors), spend, average, count(pairs // items, visitors)]
+            [orders, count(visitor, visitors), spend, average, count(bought_pairs // items, visitors)]
         ).astype(np.float32)
 
         # Share of the visitor's decayed interest by category.

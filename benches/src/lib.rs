@@ -5,7 +5,8 @@
 //! - [`lines`]: one JSON object a measured figure;
 //! - [`process`]: servers as child processes;
 //! - [`peer`]: the Python peer, its environment and the data both sides serve;
-//! - [`shop`]: that data loaded into a server under test over HTTP.
+//! - [`shop`]: that data loaded into a server under test over HTTP;
+//! - [`twin`], [`sandbox`]: a strategy written natively, and what the sandbox costs against it.
 
 #![allow(clippy::disallowed_methods, reason = "a load generator waits until a request is due, a bench for its servers")]
 
@@ -14,4 +15,6 @@ pub mod lines;
 pub mod load;
 pub mod peer;
 pub mod process;
+pub mod sandbox;
 pub mod shop;
+pub mod twin;

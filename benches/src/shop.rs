@@ -1,13 +1,19 @@
 //! The bench's shop, loaded into a server over HTTP the way its users would, and the requests both sides get.
 
 use crate::http1::{Connection, post_json};
+use crate::process::{Server, free_address};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// Visitors of the bundle, `v0` and so on.
+pub const VISITORS: usize = 5_000;
+/// Candidates retrieved for a page.
+pub const CANDIDATES: usize = 300;
 /// Slots on a page.
 pub const SLOTS: usize = 20;
 /// The scenario, the embedding space and the model.
@@ -16,6 +22,19 @@ pub const NAME: &str = "bench";
 const BATCH: usize = 5_000;
 /// How long events may take to show in profiles.
 const VISIBLE: Duration = Duration::from_secs(120);
+
+/// Starts a server over an empty `data` folder and loads the bundle into it.
+///
+/// # Errors
+/// When it does not start, or refuses something; with the end of its log.
+pub fn start(binary: &Path, data: &Path, log: &Path, bundle: &Path) -> Result<Server> {
+    let address = free_address()?;
+    let mut command = Command::new(binary);
+    command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(data);
+    let server = Server::start(command, address, "/readyz", log, Duration::from_secs(60))?;
+    load(address, bundle).with_context(|| format!("the server said:\n{}", server.said()))?;
+    Ok(server)
+}
 
 /// One prepared request a visitor, in an order that visits all of them before the first comes again.
 #[must_use]
@@ -35,7 +54,7 @@ pub fn requests(scenario: &str, visitors: usize) -> Vec<Vec<u8>> {
 ///
 /// # Errors
 /// When the server refuses any of it, saying what and why.
-pub fn load(address: SocketAddr, bundle: &Path, strategy: &str, parameters: &Value) -> Result<()> {
+pub fn load(address: SocketAddr, bundle: &Path) -> Result<()> {
     let text = |name: &str| fs::read_to_string(bundle.join(name)).with_context(|| format!("no {name} in the bundle"));
     for batch in batches(&text("items.ndjson")?) {
         let report = send("PUT", address, "/v1/catalog/items", "application/x-ndjson", batch.as_bytes())?;
@@ -54,9 +73,37 @@ pub fn load(address: SocketAddr, bundle: &Path, strategy: &str, parameters: &Val
     let (boundary, form) = multipart(&[("model", &model), ("manifest", text("manifest.json")?.as_bytes())]);
     let kind = format!("multipart/form-data; boundary={boundary}");
     send("PUT", address, &format!("/v1/models/{NAME}/versions/1"), &kind, &form)?;
-    let scenario = json!({"strategy": strategy, "parameters": parameters}).to_string();
+    let scenario = json!({"strategy": "home", "parameters": parameters()}).to_string();
     send("PUT", address, &format!("/v1/scenarios/{NAME}"), "application/json", scenario.as_bytes())?;
     wait_until_visible(address, &events)
+}
+
+/// The scenario's parameters for `home`: as the peer does, the 300 nearest to the visitor, the ranker, and at most four
+/// of a category.
+#[must_use]
+pub fn parameters() -> Value {
+    let others = [
+        "bought_together", "viewed_together", "next_after", "buy_again", "same_category", "trending", "trending_region",
+        "newest", "exploration",
+    ];
+    let mut sources: serde_json::Map<String, Value> = others.iter().map(|&name| (name.to_owned(), json!(0))).collect();
+    sources.insert("near".to_owned(), json!(CANDIDATES));
+    json!({"flat": true, "space": NAME, "model": NAME, "sources": sources, "spread": 0.0, "per_category": 4})
+}
+
+/// Answers so far that the strategy did not compose: the fallback did, or something was missing.
+///
+/// # Errors
+/// When the server's metrics cannot be read.
+pub fn fallbacks(address: SocketAddr) -> Result<u64> {
+    let text = ureq::get(format!("http://{address}/metrics")).call().context("GET /metrics")?.body_mut().read_to_string()?;
+    Ok(count_fallbacks(&text))
+}
+
+fn count_fallbacks(metrics: &str) -> u64 {
+    let counted = ["qianmian_strategy_faults_total", "qianmian_degraded_total"];
+    let lines = metrics.lines().filter(|line| counted.iter().any(|name| line.starts_with(name)));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
 }
 
 /// The item ids of the first `count` answers, in order of position.
@@ -154,6 +201,14 @@ mod tests {
             let all = requests("bench", visitors);
             assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), visitors);
         }
+    }
+
+    #[test]
+    fn fallbacks_are_read_from_the_metrics() {
+        let text = "# TYPE qianmian_strategy_faults_total counter\n\
+            qianmian_strategy_faults_total{code=\"timeout\",strategy=\"home\"} 3\n\
+            qianmian_degraded_total{what=\"source\"} 2\nqianmian_shed_total{queue=\"compose\"} 9\n";
+        assert_eq!(count_fallbacks(text), 5);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::reach::{VisitorVector, VisitorVectors};
 use crate::scenario::check_name;
 use parking_lot::Mutex;
 use qianmian_index::{Metric, SpaceSpec, Spaces};
-use qianmian_state::{BlobStore, Registry, State};
+use qianmian_state::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub struct SpaceReport {
     /// How a visitor becomes a vector.
     pub visitor: VisitorVector,
     /// Rises with every swap.
-    pub generation: u64,
+    pub generation: u32,
     /// Vectors that were refused, with the reason; at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<String>,
@@ -71,7 +71,7 @@ pub struct EmbeddingStore {
     spaces: Arc<Spaces>,
     visitor_vectors: Arc<VisitorVectors>,
     /// One build at a time; holds what the registry says.
-    known: Mutex<BTreeMap<String, (Stored, u64)>>,
+    known: Mutex<BTreeMap<String, (Stored, u32)>>,
 }
 
 impl EmbeddingStore {
@@ -86,7 +86,7 @@ impl EmbeddingStore {
     ) -> anyhow::Result<Self> {
         let store = Self { state, spaces, visitor_vectors, known: Mutex::default() };
         for document in store.state.registry.list(KIND)? {
-            let stored: Stored = serde_json::from_value(document.json)?;
+            let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
             let vectors = decode(&store.state.blobs.get(&stored.digest)?)?;
             store.publish(&document.name, &stored.settings, &vectors)?;
             store.known.lock().insert(document.name, (stored, document.version));
@@ -182,9 +182,9 @@ impl EmbeddingStore {
             ));
         }
         let ids: Vec<&str> = vectors.keys().map(String::as_str).collect();
-        let rows = self.state.catalogue.reserve(&ids).map_err(ApiError::internal)?;
+        let rows = self.state.catalogue.reserve(&ids);
         let flat: Vec<f32> = vectors.values().flatten().copied().collect();
-        let spec = SpaceSpec { name: space.to_owned(), metric, exact: settings.exact, ..SpaceSpec::default() };
+        let spec = SpaceSpec { exact: settings.exact, ..SpaceSpec::new(space, metric) };
         let report = self
             .spaces
             .put(spec, rows, flat, dim)

@@ -4,7 +4,7 @@ use crate::error::ApiError;
 use crate::scenario::check_name;
 use arc_swap::ArcSwap;
 use qianmian_host::{Host, Strategy};
-use qianmian_state::{BlobStore, Registry, State};
+use qianmian_state::{BlobStore, State, StateError};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,7 +92,7 @@ impl Plugins {
     pub fn load(host: Arc<Host>, state: Arc<State>) -> anyhow::Result<Self> {
         let mut live: FxHashMap<String, Vec<Arc<Plugin>>> = FxHashMap::default();
         for document in state.registry.list(KIND)? {
-            let versions: Vec<Stored> = serde_json::from_value(document.json)?;
+            let versions: Vec<Stored> = serde_json::from_value(document.value.unwrap_or_default())?;
             for stored in versions {
                 let loaded = state
                     .blobs
@@ -126,7 +126,7 @@ impl Plugins {
         files.sort();
         for file in files {
             let bytes = std::fs::read(&file)?;
-            if self.has_digest(&qianmian_state::digest(&bytes)) {
+            if self.has_digest(&BlobStore::digest(&bytes)) {
                 continue;
             }
             let plugin = compile(&self.host, &bytes).with_context(|| format!("{} is refused", file.display()))?;
@@ -218,7 +218,11 @@ impl Plugins {
             }
             versions.remove(at);
         }
-        self.state.blobs.put(bytes).map_err(ApiError::internal)?;
+        // A read-only view (an export of the past) runs it without keeping it.
+        match self.state.blobs.put(bytes) {
+            Ok(_) | Err(StateError::ReadOnly) => {}
+            Err(error) => return Err(ApiError::internal(error)),
+        }
         let name = plugin.name.clone();
         versions.push(Arc::new(plugin));
         let stored: Vec<Stored> = versions
@@ -226,7 +230,10 @@ impl Plugins {
             .map(|p| Stored { version: p.version.clone(), digest: p.strategy.digest().to_owned() })
             .collect();
         let json = serde_json::to_value(stored).map_err(ApiError::internal)?;
-        self.state.registry.put(KIND, &name, &json).map_err(ApiError::internal)?;
+        match self.state.registry.put(KIND, &name, &json) {
+            Ok(_) | Err(StateError::ReadOnly) => {}
+            Err(error) => return Err(ApiError::internal(error)),
+        }
         self.live.rcu(|live| {
             let mut next = live.as_ref().clone();
             next.insert(name.clone(), versions.clone());

@@ -5,7 +5,7 @@ use crate::plugins::Plugins;
 use arc_swap::ArcSwap;
 use qianmian_core::ItemKind;
 use qianmian_host::Strategy;
-use qianmian_state::{Registry, State};
+use qianmian_state::State;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -85,8 +85,8 @@ impl Scenarios {
     pub fn load(state: Arc<State>, plugins: &Plugins) -> anyhow::Result<Self> {
         let mut live = FxHashMap::default();
         for document in state.registry.list(KIND)? {
-            let spec: ScenarioSpec = serde_json::from_value(document.json)?;
-            match release(&document.name, document.version, spec, plugins) {
+            let spec: ScenarioSpec = serde_json::from_value(document.value.unwrap_or_default())?;
+            match release(&document.name, u64::from(document.version), spec, plugins) {
                 Ok(release) => {
                     live.insert(document.name, Arc::new(release));
                 }
@@ -131,7 +131,7 @@ impl Scenarios {
         check_name(name)?;
         let checked = release(name, 0, spec, plugins)?;
         let json = serde_json::to_value(&checked.spec).map_err(ApiError::internal)?;
-        let number = self.state.registry.put(KIND, name, &json).map_err(ApiError::internal)?;
+        let number = self.state.registry.put(KIND, name, &json).map(u64::from).map_err(ApiError::internal)?;
         let made = Arc::new(Release { number, ..checked });
         self.live.rcu(|live| {
             let mut next = live.as_ref().clone();
@@ -153,8 +153,8 @@ impl Scenarios {
             .history(KIND, name)
             .map_err(ApiError::internal)?
             .into_iter()
-            .filter(|document| document.version < live.number)
-            .filter_map(|document| serde_json::from_value::<ScenarioSpec>(document.json).ok())
+            .filter(|document| u64::from(document.version) < live.number)
+            .filter_map(|document| serde_json::from_value::<ScenarioSpec>(document.value?).ok())
             .rfind(|spec| *spec != live.spec)
             .ok_or_else(|| {
                 ApiError::unprocessable("nothing_to_roll_back", format!("scenario {name:?} has no earlier release"))

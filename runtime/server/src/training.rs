@@ -145,7 +145,7 @@ struct Query {
 }
 
 fn queries(app: &App, events: &[Event], task: &Task) -> Vec<Query> {
-    let catalogue = app.state.catalogue.load();
+    let catalogue = app.state.catalogue.current();
     let mut asked: FxHashSet<&str> = FxHashSet::default();
     let mut queries = Vec::new();
     let orders = events.iter().filter(|e| e.kind == EventKind::Purchase && e.time >= task.as_of && e.time < task.until);
@@ -153,7 +153,7 @@ fn queries(app: &App, events: &[Event], task: &Task) -> Vec<Query> {
         // Only what was known before the cut can be recommended.
         let mut rows: Vec<ItemRow> = Vec::new();
         for row in order.items.iter().filter_map(|id| catalogue.live_row(id)) {
-            if app.state.folds.known_item(row) && !rows.contains(&row) {
+            if app.state.folds.item_stats(row).orders > 0 && !rows.contains(&row) {
                 rows.push(row);
             }
         }

@@ -51,16 +51,16 @@ def train(table: dict[str, dict[str, float]], settings: Settings = Settings()) -
     columns = np.array([place[i] for v in visitors for i in sorted(table[v])])
     values = np.array([table[v][i] for v in visitors for i in sorted(table[v])], dtype=np.float32)
     matrix = sp.csr_matrix((np.log1p(values), (rows, columns)), shape=(len(visitors), len(ids)))
-    model = AlternatingLeastSquares(
-        factors=settings.factors,
-        regularization=settings.regularization,
-        alpha=settings.alpha,
-        iterations=settings.iterations,
-        random_state=settings.seed,
-        num_threads=settings.threads,
-        use_gpu=False,
-    )
     with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=settings.factors,
+            regularization=settings.regularization,
+            alpha=settings.alpha,
+            iterations=settings.iterations,
+            random_state=settings.seed,
+            num_threads=settings.threads,
+            use_gpu=False,
+        )
         model.fit(matrix, show_progress=True)
         vectors = np.ascontiguousarray(model.item_factors, dtype=np.float32)
         found = _own_items_found(matrix, np.asarray(model.user_factors), vectors)

@@ -106,7 +106,8 @@ def with_float32_thresholds(booster: lgb.Booster) -> lgb.Booster:
 def to_onnx(booster: lgb.Booster) -> bytes:
     """One input `input` f32 [n, F], one output f32 [n, 1]."""
     types = [("input", FloatTensorType([None, booster.num_feature()]))]
-    model = convert_lightgbm(booster, initial_types=types, target_opset=OPSET)
+    # A name, because the converter would make one up at random.
+    model = convert_lightgbm(booster, name="ranker", initial_types=types, target_opset=OPSET)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 

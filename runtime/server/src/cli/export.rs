@@ -12,6 +12,7 @@ use qianmian_state::State;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// What to write out.
@@ -76,8 +77,8 @@ impl Export {
 fn all_events(state: &State, from: TimeMs, until: TimeMs) -> anyhow::Result<Vec<Event>> {
     let mut events = Vec::new();
     state.scan(0, &mut |chunk| {
-        events.extend(chunk.iter().map(|(_, event)| event).filter(|e| e.time >= from && e.time < until).cloned());
-        Ok(())
+        events.extend(chunk.events.into_iter().filter(|e| e.time >= from && e.time < until));
+        ControlFlow::Continue(())
     })?;
     events.sort_by_key(|event| event.time);
     Ok(events)

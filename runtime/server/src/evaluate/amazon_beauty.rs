@@ -76,7 +76,7 @@ fn prepare(client: &Client, folder: &Path) -> anyhow::Result<()> {
     }
     let onnx = std::fs::read(folder.join("onnx/encoder.onnx")).context("cannot read onnx/encoder.onnx")?;
     let manifest = json!({
-        "name": "beauty-encoder", "kind": "encoder", "length": 50, "item_ids": "numeric", "vocabulary_size": 12_103,
+        "name": "beauty-encoder", "kind": "encoder", "length": 50, "item_ids": "numeric", "vocabulary": 12_103, "space": "beauty-exact",
     });
     client.put_model("beauty-encoder", "1", &onnx, &manifest)?;
     let file = std::fs::read(folder.join("onnx/items.npy")).context("cannot read onnx/items.npy")?;

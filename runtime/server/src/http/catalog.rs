@@ -87,7 +87,7 @@ fn normalise_times(value: &mut Value) -> Result<(), String> {
 #[utoipa::path(get, path = "/v1/catalog/items/{id}", tag = "catalogue", params(("id" = String, Path)),
     responses((status = 200, description = "The item", body = Object), (status = 404, body = Problem)))]
 pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let catalogue = app.state.catalogue.load();
+    let catalogue = app.state.catalogue.current();
     let item = catalogue.item(&id).ok_or_else(|| unknown(&id))?;
     Ok(Json(serde_json::to_value(item.as_ref()).map_err(ApiError::internal)?))
 }
@@ -106,7 +106,7 @@ pub(super) async fn patch(
     normalise_times(&mut change).map_err(|detail| ApiError::unprocessable("bad_time", detail))?;
     blocking(move || {
         let item = app.state.catalogue.patch(&id, &change).map_err(store_error)?;
-        Ok(Json(serde_json::to_value(&item).map_err(ApiError::internal)?))
+        Ok(Json(serde_json::to_value(item.as_ref()).map_err(ApiError::internal)?))
     })
     .await
 }
@@ -116,7 +116,7 @@ pub(super) async fn patch(
     responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     blocking(move || {
-        if app.state.catalogue.load().item(&id).is_none() {
+        if app.state.catalogue.current().item(&id).is_none() {
             return Err(unknown(&id));
         }
         app.state.catalogue.delete(&id).map_err(store_error)?;
@@ -131,8 +131,8 @@ fn unknown(id: &str) -> ApiError {
 
 fn store_error(error: StateError) -> ApiError {
     match error {
-        StateError::UnknownItem { id } => unknown(&id),
-        StateError::InvalidItem { .. } => ApiError::unprocessable("bad_item", error.to_string()),
+        StateError::Unknown { ref name, .. } => unknown(name),
+        StateError::Rejected { code, .. } => ApiError::unprocessable(code, error.to_string()),
         other => ApiError::internal(other),
     }
 }

@@ -17,7 +17,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
     if visitor.is_unknown() {
         return Err(unknown(&id));
     }
-    let catalogue = app.state.catalogue.load();
+    let catalogue = app.state.catalogue.current();
     let name = |row: qianmian_core::ItemRow| catalogue.ids[row.index()].to_string();
     let recent: Vec<Value> = visitor
         .recent

@@ -55,7 +55,7 @@ pub fn store(state: &State, imported: Imported) -> anyhow::Result<Report> {
         duplicates += chunk.len() - accepted;
         bar.inc(chunk.len() as u64);
     }
-    state.folds.refresh();
+    state.refresh()?;
     bar.finish_and_clear();
     Ok(Report { items: taken.upserted, events, duplicates, rejected })
 }

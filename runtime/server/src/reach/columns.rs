@@ -2,6 +2,7 @@
 
 use super::LiveReach;
 use qianmian_core::{ColumnValues, Columns, ItemRow, ReachError, RequestContext};
+use qianmian_state::fold::Folds;
 use std::sync::Arc;
 
 impl Columns for LiveReach {
@@ -24,7 +25,7 @@ impl Columns for LiveReach {
         self.state.folds.column(&self.catalogue(), ctx, rows, name).ok_or_else(|| ReachError::Unknown {
             what: "column",
             name: name.to_owned(),
-            known: "see docs/columns.md".to_owned(),
+            known: Folds::names().join(", "),
         })
     }
 
@@ -36,6 +37,11 @@ impl Columns for LiveReach {
     fn rows(&self, ids: &[String]) -> Vec<Option<ItemRow>> {
         let catalogue = self.catalogue();
         ids.iter().map(|id| catalogue.row(id)).collect()
+    }
+
+    fn rows(&self, ids: &[String]) -> Vec<Option<ItemRow>> {
+        let catalogue = self.catalogue();
+        ids.iter().map(|id| catalogue.live_row(id)).collect()
     }
 
     fn vectors(&self, rows: &[ItemRow], space: &str) -> Result<(Vec<f32>, usize), ReachError> {

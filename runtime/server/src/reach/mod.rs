@@ -7,15 +7,12 @@ mod scoring;
 mod visitor_vector;
 
 pub use features::{feature_matrix, is_set_column};
-pub use scoring::score_with;
 pub use visitor_vector::{VisitorVector, VisitorVectors};
 
-use crate::ml::ModelHandle;
-use arc_swap::ArcSwap;
 use qianmian_core::{Reach, ReachError, RequestContext};
 use qianmian_index::{Generation, Spaces};
+use qianmian_models::Models;
 use qianmian_state::{Catalogue, State};
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// The live implementation of all three traits.
@@ -25,7 +22,7 @@ pub struct LiveReach {
     /// Embedding spaces.
     pub spaces: Arc<Spaces>,
     /// Models by name.
-    pub models: Arc<ArcSwap<FxHashMap<String, Arc<ModelHandle>>>>,
+    pub models: Arc<Models>,
     /// How each space turns a visitor into a vector.
     pub vectors: Arc<VisitorVectors>,
 }
@@ -39,7 +36,7 @@ impl LiveReach {
     }
 
     fn catalogue(&self) -> Arc<Catalogue> {
-        self.state.catalogue.load()
+        self.state.catalogue.current()
     }
 
     fn space(&self, name: &str) -> Result<Arc<Generation>, ReachError> {
@@ -54,8 +51,7 @@ impl LiveReach {
     fn visitor_vector(&self, ctx: &RequestContext, space: &str) -> Result<Arc<Vec<f32>>, ReachError> {
         let generation = self.space(space)?;
         Ok(ctx.memo(&format!("vector:{space}"), || {
-            let models = self.models.load();
-            self.vectors.compute(ctx, space, &generation, &self.catalogue(), &models).unwrap_or_default()
+            self.vectors.compute(ctx, space, &generation, &self.catalogue(), &self.models).unwrap_or_default()
         }))
     }
 }

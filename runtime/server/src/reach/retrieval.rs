@@ -3,7 +3,7 @@
 use super::LiveReach;
 use qianmian_core::{ItemRow, ReachError, RequestContext, Retrieval, Source, SourceSpec};
 use qianmian_index::Mode;
-use qianmian_state::eligible;
+use qianmian_state::sources::eligible;
 
 impl Retrieval for LiveReach {
     fn retrieve(&self, ctx: &RequestContext, spec: &SourceSpec) -> Result<Vec<(ItemRow, f32)>, ReachError> {

@@ -1,10 +1,10 @@
 //! From a visitor's history to a vector in an embedding space.
 
-use crate::ml::ModelHandle;
 use moka::sync::Cache;
 use parking_lot::RwLock;
 use qianmian_core::{EventKind, ItemRow, RequestContext, Visitor};
 use qianmian_index::Generation;
+use qianmian_models::{Model, Models};
 use qianmian_state::Catalogue;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ impl VisitorVectors {
         space: &str,
         generation: &Generation,
         catalogue: &Catalogue,
-        models: &FxHashMap<String, Arc<ModelHandle>>,
+        models: &Models,
     ) -> Option<Vec<f32>> {
         let visitor = &ctx.visitor;
         let recipe = self.recipe(space);
@@ -86,7 +86,7 @@ impl VisitorVectors {
         let vector = match recipe {
             VisitorVector::Mean => None,
             VisitorVector::Ials { alpha, regularization } => ials(visitor, generation, alpha, regularization),
-            VisitorVector::Encoder { model } => encode(visitor, catalogue, models.get(&model)?),
+            VisitorVector::Encoder { model } => encode(visitor, catalogue, &models.get(&model)?.model),
         }?;
         if let Some(key) = key {
             self.cache.insert(key, Arc::new(vector.clone()));
@@ -132,20 +132,17 @@ fn ials(visitor: &Visitor, generation: &Generation, alpha: f32, regularization: 
     generation.fold_in(&rows, &weights, alpha, regularization)
 }
 
-fn encode(visitor: &Visitor, catalogue: &Catalogue, handle: &ModelHandle) -> Option<Vec<f32>> {
-    let length = handle.sequence_length()?;
-    let newest: Vec<i64> = visitor
+fn encode(visitor: &Visitor, catalogue: &Catalogue, model: &Model) -> Option<Vec<f32>> {
+    let length = model.manifest().length?;
+    let mut ids: Vec<i64> = visitor
         .recent
         .iter()
-        .filter_map(|interaction| handle.item_number(&catalogue.ids[interaction.item.index()]))
+        .filter_map(|interaction| model.code(&catalogue.ids[interaction.item.index()]))
         .take(length)
         .collect();
-    if newest.is_empty() {
+    if ids.is_empty() {
         return None;
     }
-    let mut ids = vec![0i64; length];
-    for (slot, id) in ids.iter_mut().rev().zip(newest) {
-        *slot = id;
-    }
-    handle.model.encode(&ids).inspect_err(|error| tracing::warn!(%error, "an encoder failed")).ok()
+    ids.reverse();
+    model.encode(&ids).inspect_err(|error| tracing::warn!(%error, "an encoder failed")).ok()
 }

@@ -20,13 +20,12 @@ pub(super) fn explain(
     usage: &Usage,
     answer: &mut Answer,
 ) {
-    let models = app.models.live().load_full();
-    // The features of the models that this composition really used.
+        // The features of the models that this composition really used.
     let mut features: Vec<String> = steps
         .iter()
         .filter(|step| step.operation == "score")
-        .filter_map(|step| models.get(step.argument.as_str()))
-        .flat_map(|model| model.features().iter().cloned())
+        .filter_map(|step| app.models.get(&step.argument))
+        .flat_map(|served| served.model.features().to_vec())
         .collect();
     features.sort();
     features.dedup();

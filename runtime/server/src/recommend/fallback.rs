@@ -14,7 +14,7 @@ pub(super) fn popular(app: &App, ctx: &RequestContext, release: &Release) -> Pag
 
 /// At most `limit` rows without doubles, best first.
 pub(super) fn rows(app: &App, ctx: &RequestContext, release: &Release, limit: usize) -> Vec<ItemRow> {
-    let catalogue = app.state.catalogue.load();
+    let catalogue = app.state.catalogue.current();
     let mut rows: Vec<ItemRow> = Vec::with_capacity(limit);
     for source in [Source::Trending(Scope::All), Source::Newest] {
         let spec = SourceSpec {

@@ -4,7 +4,8 @@ use super::answer::{AnswerShelf, Removed, Served, Slot};
 use crate::app::App;
 use crate::scenario::Release;
 use qianmian_core::{Candidates, DAY_MS, ItemRow, Page, RequestContext};
-use qianmian_state::{Catalogue, eligible};
+use qianmian_state::Catalogue;
+use qianmian_state::sources::eligible;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub(super) struct Guards<'a> {
 
 impl<'a> Guards<'a> {
     pub fn new(app: &'a App, ctx: &'a RequestContext, release: &'a Release) -> Self {
-        let catalogue = app.state.catalogue.load();
+        let catalogue = app.state.catalogue.current();
         let forbidden = release.spec.blocked.iter().filter_map(|id| catalogue.row(id)).collect();
         Self { app, ctx, release, catalogue, forbidden }
     }

@@ -90,7 +90,7 @@ fn resolve(app: &App, asked: RecommendRequest, id: String) -> Result<(Request, V
             format!("limit is {limit}: expected a whole number from 1 to {most}"),
         ));
     }
-    let catalogue = app.state.catalogue.load();
+    let catalogue = app.state.catalogue.current();
     let mut unknown = Vec::new();
     let mut rows = |ids: &[String]| {
         ids.iter()

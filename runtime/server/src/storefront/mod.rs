@@ -14,8 +14,11 @@ pub use view::{Learned, Lookup};
 pub use visit::{Face, Lang, Query, Visit};
 
 use crate::recommend::Answer;
-use minijinja::{Environment, Error, UndefinedBehavior, context};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Error, UndefinedBehavior, Value, context};
 use qianmian_state::Item;
+use serde::Serialize;
 
 /// Everything the pages need that stays the same between requests.
 pub struct Storefront {
@@ -42,8 +45,7 @@ impl Storefront {
     pub fn new(faces: Vec<Face>, channels: Vec<(String, String, String)>) -> Result<Self, Error> {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
-        env.set_trim_blocks(true);
-        env.set_lstrip_blocks(true);
+        env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
         env.add_template("base.html", include_str!("../../templates/base.html"))?;
         env.add_template("parts.html", include_str!("../../templates/parts.html"))?;
         env.add_template("home.html", include_str!("../../templates/home.html"))?;
@@ -77,11 +79,12 @@ impl Storefront {
     /// # Errors
     /// When the template fails.
     pub fn home(&self, visit: &Visit, answer: &Answer, learned: &Learned, items: Lookup<'_>) -> Result<String, Error> {
-        let page = self.page(visit, "home");
-        let shelves = view::shelves(answer, visit, learned, items);
-        let profile = view::profile(visit, learned, items);
-        let footer = view::footer(answer);
-        self.env.get_template("home.html")?.render(context! { page, profile, shelves, footer })
+        self.env.get_template("home.html")?.render(context! {
+            page => self.page(visit, "home"),
+            profile => value(&view::profile(visit, learned, items)),
+            shelves => value(&view::shelves(answer, visit, learned, items)),
+            footer => value(&view::footer(answer)),
+        })
     }
 
     /// `/item/{id}`: a product, an offer or an article, with the shelves of scenario `product` or `content`.
@@ -96,12 +99,13 @@ impl Storefront {
         learned: &Learned,
         items: Lookup<'_>,
     ) -> Result<String, Error> {
-        let page = self.page(visit, if answer.scenario.is_empty() { "product" } else { &answer.scenario });
-        let about = view::item(item, visit, &visit.item_link(&item.id));
-        let shelves = view::shelves(answer, visit, learned, items);
-        let footer = view::footer(answer);
-        let add = visit.add_to_cart(&item.id);
-        self.env.get_template("item.html")?.render(context! { page, item => about, add, shelves, footer })
+        self.env.get_template("item.html")?.render(context! {
+            page => self.page(visit, if answer.scenario.is_empty() { "product" } else { &answer.scenario }),
+            item => value(&view::item(item, visit, &visit.item_link(&item.id))),
+            add => visit.add_to_cart(&item.id),
+            shelves => value(&view::shelves(answer, visit, learned, items)),
+            footer => value(&view::footer(answer)),
+        })
     }
 
     /// `/cart`: what is in the visit's cart, with the shelves of scenario `cart`. `answer` is `None` for an empty cart.
@@ -115,11 +119,12 @@ impl Storefront {
         learned: &Learned,
         items: Lookup<'_>,
     ) -> Result<String, Error> {
-        let page = self.page(visit, "cart");
-        let lines = view::cart(visit, items);
-        let shelves = answer.map(|a| view::shelves(a, visit, learned, items)).unwrap_or_default();
-        let footer = answer.map(view::footer);
-        self.env.get_template("cart.html")?.render(context! { page, lines, shelves, footer })
+        self.env.get_template("cart.html")?.render(context! {
+            page => self.page(visit, "cart"),
+            lines => value(&view::cart(visit, items)),
+            shelves => value(&answer.map(|a| view::shelves(a, visit, learned, items)).unwrap_or_default()),
+            footer => value(&answer.map(view::footer)),
+        })
     }
 
     /// `/compare`: two visitors' home pages beside one another.
@@ -132,10 +137,9 @@ impl Storefront {
         right: (&Visit, &Answer, &Learned),
         items: Lookup<'_>,
     ) -> Result<String, Error> {
-        let mut page = self.page(left.0, "home");
+        let mut page = view::page(left.0, "home", &self.faces, &self.channels);
         let other = Visit { lang: left.0.lang.of(Lang::En, Lang::Zh), ..left.0.clone() };
         page.lang_href = other.compare(&left.0.id, &right.0.id);
-        let shared = view::shared_items(left.1, right.1);
         let side = |(visit, answer, learned): (&Visit, &Answer, &Learned), is_left: bool| {
             let (this, other) = (visit, if is_left { right.0 } else { left.0 });
             let choices: Vec<_> = self
@@ -147,18 +151,20 @@ impl Storefront {
                 })
                 .collect();
             context! {
-                me => view::me(visit, &self.faces),
-                choices,
-                shelves => view::shelves(answer, visit, learned, items),
-                footer => view::footer(answer),
+                me => value(&view::me(visit, &self.faces)),
+                choices => value(&choices),
+                shelves => value(&view::shelves(answer, visit, learned, items)),
+                footer => value(&view::footer(answer)),
                 own => visit.home(),
-                channel => visit.channel,
-                region => visit.region,
+                channel => visit.channel.as_str(),
+                region => visit.region.as_str(),
             }
         };
-        let (left_side, right_side) = (side(left, true), side(right, false));
-        let sides = [left_side, right_side];
-        self.env.get_template("compare.html")?.render(context! { page, sides, shared })
+        self.env.get_template("compare.html")?.render(context! {
+            page => value(&page),
+            sides => vec![side(left, true), side(right, false)],
+            shared => value(&view::shared_items(left.1, right.1)),
+        })
     }
 
     /// A page that says that something is not there or did not work, with the way home.
@@ -170,9 +176,13 @@ impl Storefront {
         self.env.get_template("message.html")?.render(context! { page, status, detail })
     }
 
-    fn page(&self, visit: &Visit, scenario: &str) -> view::Page {
-        view::page(visit, scenario, &self.faces, &self.channels)
+    fn page(&self, visit: &Visit, scenario: &str) -> Value {
+        value(&view::page(visit, scenario, &self.faces, &self.channels))
     }
+}
+
+fn value(view: &impl Serialize) -> Value {
+    Value::from(Serde(view))
 }
 
 #[cfg(test)]

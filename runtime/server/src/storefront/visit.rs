@@ -107,7 +107,7 @@ pub struct Visit {
     /// Ids in the cart.
     pub cart: Vec<String>,
     /// The query named a channel (links keep it then).
-    chosen_channel: bool,
+    pub(super) chosen_channel: bool,
 }
 
 impl Visit {
@@ -281,7 +281,7 @@ mod tests {
             cart: Some("P1..P2.P1".into()),
             ..Query::default()
         };
-        let visit = Visit::new(&query, None);
+        let visit = Visit::new(&query, None, &[]);
         assert_eq!(visit.cart, ["P1", "P2"]);
         assert_eq!(visit.item_link("x/y"), "/item/x%2Fy?visitor=a%20b%26c&lang=en&channel=app&cart=P1.P2");
         assert_eq!(visit.take_from_cart("P1"), "/cart?visitor=a%20b%26c&lang=en&channel=app&cart=P2");
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn nothing_given_is_the_first_face_or_a_guest() {
-        let visit = Visit::new(&Query::default(), None);
+        let visit = Visit::new(&Query::default(), None, &[]);
         assert_eq!((visit.id.as_str(), visit.channel.as_str(), visit.personalised), ("guest", "web", true));
     }
 }

@@ -1,0 +1,49 @@
+//! `bench-sandbox`: what a composition costs in the sandbox, against its native twin over the same reach.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use qianmian_benches::lines::summary;
+use qianmian_benches::peer::Peer;
+use qianmian_benches::sandbox::Pair;
+use qianmian_benches::shop::{self, VISITORS};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Measures instantiation, a call, and throughput against the native twin; prints one JSON object a line.
+#[derive(Parser)]
+struct Options {
+    /// The server's binary, built for release; it loads the data.
+    #[arg(long)]
+    qianmian: PathBuf,
+    /// The root of the repository; the data goes to its target folder.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
+    workspace: PathBuf,
+    /// Alternated rounds.
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// Seconds of each side a round.
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// Calls timed one by one.
+    #[arg(long, default_value_t = 5_000)]
+    calls: usize,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let logs = options.workspace.join("target/bench-logs");
+    std::fs::create_dir_all(&logs)?;
+    let peer = Peer::prepare(&options.workspace)?;
+    let data = tempfile::tempdir_in(options.workspace.join("target"))?;
+    // Ends the server again: the folder is opened in this process.
+    drop(shop::start(&options.qianmian, data.path(), &logs.join("qianmian.log"), &peer.bundle)?);
+    let pair = Pair::open(data.path(), VISITORS)?;
+    let mut lines = pair.costs(options.calls)?;
+    lines.push(pair.throughput("sandbox", options.rounds, Duration::from_secs_f64(options.seconds))?);
+    let mut out = std::io::stdout().lock();
+    for line in &lines {
+        writeln!(out, "{}", serde_json::to_string(line)?)?;
+    }
+    writeln!(out, "{}", summary(&lines)).context("cannot write")
+}
