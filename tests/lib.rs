@@ -1,1 +1,172 @@
-//! skeleton
+//! A server for tests: the real application over an in-memory state on a free port.
+
+use qianmian::{App, Config};
+use qianmian_state::State;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A running server. It ends with the test process.
+pub struct Server {
+    /// Its address.
+    pub url: String,
+    /// What it runs, to look inside.
+    pub app: Arc<App>,
+    agent: ureq::Agent,
+}
+
+/// An answer: status, content type, body.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`.
+    pub kind: String,
+    /// The body as JSON; null when it is not.
+    pub json: Value,
+    /// The body.
+    pub text: String,
+}
+
+/// The workspace's folder.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// What `cargo xtask plugins` builds: `kind` is `plugins` or `hostile`.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn built(kind: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let folder = target.join(kind);
+    assert!(folder.is_dir(), "{} is missing: run `cargo xtask plugins` first", folder.display());
+    folder
+}
+
+impl Server {
+    /// Starts a server with the shipped strategies and nothing else.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::over(State::in_memory().expect("a state in memory"))
+    }
+
+    /// Starts a server over a state.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    #[must_use]
+    pub fn over(state: State) -> Self {
+        // Generous: what is tested is the answer, not how busy the machine is.
+        let config = Config { plugins: built("plugins"), strategy_wall_ms: 5_000, ..Config::default() };
+        let app = App::over(config, state).expect("an application");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = qianmian::http::router(Arc::clone(&app));
+        runtime.spawn(qianmian::http::serve(listener, router));
+        // The server lives as long as the test process.
+        std::mem::forget(runtime);
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        Self { url, app, agent }
+    }
+
+    /// `GET`.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Reply {
+        read(self.agent.get(format!("{}{path}", self.url)).call())
+    }
+
+    /// `DELETE`.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn delete(&self, path: &str) -> Reply {
+        read(self.agent.delete(format!("{}{path}", self.url)).call())
+    }
+
+    /// A request with a body.
+    ///
+    /// # Panics
+    /// When the server does not answer or the method takes no body.
+    #[must_use]
+    pub fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Reply {
+        let url = format!("{}{path}", self.url);
+        let request = match method {
+            "POST" => self.agent.post(url),
+            "PUT" => self.agent.put(url),
+            "PATCH" => self.agent.patch(url),
+            other => panic!("{other} takes no body"),
+        };
+        read(request.content_type(kind).send(body))
+    }
+
+    /// `POST /v1/recommend`.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn recommend(&self, request: Value) -> Reply {
+        self.send("POST", "/v1/recommend", "application/json", request.to_string().as_bytes())
+    }
+
+    /// Upserts items, all of which must be taken.
+    ///
+    /// # Panics
+    /// When one is refused.
+    pub fn items(&self, items: &[Value]) {
+        let body: String = items.iter().map(|item| format!("{item}\n")).collect();
+        let reply = self.send("PUT", "/v1/catalog/items", "application/x-ndjson", body.as_bytes());
+        assert_eq!((reply.status, &reply.json["upserted"]), (200, &items.len().into()), "{}", reply.text);
+    }
+
+    /// Sends events, all of which must be taken, and waits until they are folded.
+    ///
+    /// # Panics
+    /// When one is refused.
+    pub fn events(&self, events: &[Value]) {
+        let body = serde_json::json!({ "events": events }).to_string();
+        let reply = self.send("POST", "/v1/events", "application/json", body.as_bytes());
+        assert_eq!((reply.status, &reply.json["accepted"]), (202, &events.len().into()), "{}", reply.text);
+        self.app.state.refresh().expect("folded");
+    }
+
+    /// Creates a scenario.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn scenario(&self, name: &str, spec: Value) {
+        let path = format!("/v1/scenarios/{name}");
+        let reply = self.send("PUT", &path, "application/json", spec.to_string().as_bytes());
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+}
+
+/// The item ids of an answer, in reading order.
+#[must_use]
+pub fn served(answer: &Value) -> Vec<String> {
+    let shelves = answer["shelves"].as_array().cloned().unwrap_or_default();
+    shelves
+        .iter()
+        .flat_map(|shelf| shelf["slots"].as_array().cloned().unwrap_or_default())
+        .filter_map(|slot| slot["item"].as_str().map(str::to_owned))
+        .collect()
+}
+
+fn read(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Reply {
+    let mut response = response.expect("the server answers");
+    let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let status = response.status().as_u16();
+    let text = response.body_mut().read_to_string().expect("a text");
+    Reply { status, kind, json: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+}

@@ -1,1 +1,13 @@
-//! skeleton
+//! The one integration-test binary.
+
+#[path = "cases/browser.rs"]
+mod browser;
+#[path = "cases/contract.rs"]
+mod contract;
+#[path = "cases/learning.rs"]
+mod learning;
+#[path = "cases/recommend.rs"]
+mod recommend;
+#[path = "cases/strategies.rs"]
+mod strategies;
+mod tidy;

@@ -57,12 +57,10 @@ impl Generation {
         let mut vectors = load(&kept, values, dim, spec.metric);
         let mut graph = None;
         if kept.len() > SCANNED_ROWS && !spec.exact {
-            let built = graph::build(&spec, &vectors, arch);
-            if let Some((order, links)) = built {
-                kept = order.iter().map(|&at| kept[at as usize]).collect();
-                vectors = load(&kept, values, dim, spec.metric);
-                graph = Some(links);
-            }
+            let (order, links) = graph::build(&spec, &vectors, arch);
+            kept = order.iter().map(|&at| kept[at as usize]).collect();
+            vectors = load(&kept, values, dim, spec.metric);
+            graph = Some(links);
         }
         let rows: Vec<u32> = kept.iter().map(|&position| rows[position as usize].0).collect();
         let slots = Slots::new(&rows);

@@ -94,11 +94,8 @@ mod tests {
         let spaces = Spaces::new();
         assert!(spaces.space("taste").is_none());
         let first = spaces.put(SpaceSpec::new("taste", Metric::Dot), rows(2), vec![1.0, 0.0, 0.0, 1.0], 2)?;
-        let held = spaces.space("taste").ok_or(IndexError::Empty {
-            space: String::new(),
-            received: 0,
-            rejected: vec![],
-        })?;
+        let held =
+            spaces.space("taste").ok_or(IndexError::Empty { space: String::new(), received: 0, rejected: vec![] })?;
         let second = spaces.put(SpaceSpec::new("taste", Metric::Dot), rows(3), vec![1.0; 9], 3)?;
         assert!(first.live && second.live && second.generation > first.generation);
         assert_eq!((held.len(), held.dim()), (2, 2));

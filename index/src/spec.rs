@@ -38,7 +38,7 @@ pub struct SpaceSpec {
     /// Never build a graph.
     pub exact: bool,
     /// Least width of a search over the graph, 1..=65536: more finds more and takes longer. A search for `k` is never
-    /// narrower than `k` and a quarter.
+    /// narrower than twice `k`.
     pub ef_search: usize,
     /// Half the links a row has, 4..=64.
     pub m: usize,
@@ -47,10 +47,10 @@ pub struct SpaceSpec {
 }
 
 impl SpaceSpec {
-    /// A space with `ef_search` 96, `m` 16 and `ef_construction` 100, and a graph when it is large enough.
+    /// A space with `ef_search` 128, `m` 16 and `ef_construction` 100, and a graph when it is large enough.
     #[must_use]
     pub fn new(name: impl Into<String>, metric: Metric) -> Self {
-        Self { name: name.into(), metric, exact: false, ef_search: 96, m: 16, ef_construction: 100 }
+        Self { name: name.into(), metric, exact: false, ef_search: 128, m: 16, ef_construction: 100 }
     }
 
     /// The ranges stated on the fields.

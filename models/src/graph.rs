@@ -1,7 +1,7 @@
 //! A graph of the inference engine: imported once, planned once, run from any thread.
 
-use crate::trees::op::{self, TreeOp};
 use crate::trees::Ensemble;
+use crate::trees::op::{self, TreeOp};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,12 +36,7 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Imports `bytes`. The error says what is wrong with the file or how it disagrees with `inputs`.
-    pub(crate) fn load(
-        bytes: &[u8],
-        inputs: &[Input],
-        names: &[String],
-        output: Option<&str>,
-    ) -> Result<Self, String> {
+    pub(crate) fn load(bytes: &[u8], inputs: &[Input], names: &[String], output: Option<&str>) -> Result<Self, String> {
         guarded(|| Self::import(bytes, inputs, names, output))
     }
 

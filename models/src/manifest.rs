@@ -196,9 +196,15 @@ impl Manifest {
                 return wrong(format!("kind {} needs item_ids: \"numeric\" or a list of item ids", self.kind));
             }
             match (self.rows(), &self.item_ids) {
-                (None, _) => return wrong(format!("kind {} needs vocabulary: its number of embedding rows", self.kind)),
+                (None, _) => {
+                    return wrong(format!("kind {} needs vocabulary: its number of embedding rows", self.kind));
+                }
                 (Some(rows), Some(ItemIds::List(ids))) if ids.len() >= rows => {
-                    return wrong(format!("item_ids lists {} items but vocabulary {rows} has room for {}", ids.len(), rows.saturating_sub(1)));
+                    return wrong(format!(
+                        "item_ids lists {} items but vocabulary {rows} has room for {}",
+                        ids.len(),
+                        rows.saturating_sub(1)
+                    ));
                 }
                 (Some(0), _) => return wrong("vocabulary is 0: it counts the padding, so it is at least 1".into()),
                 _ => {}

@@ -1,9 +1,9 @@
 //! A loaded model: what it is asked, by kind.
 
+use crate::ModelError;
 use crate::graph::{Graph, Input};
 use crate::manifest::{Golden, ItemIds, Kind, Manifest, Rule};
 use crate::trees::Ensemble;
-use crate::ModelError;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use tract_onnx::prelude::{DatumType, IntoTValue, TValue, TVec, Tensor, tvec};

@@ -90,7 +90,9 @@ fn an_encoder_pads_cuts_and_checks_its_items() {
     assert_eq!((model.code("20"), model.code("21"), model.code("0"), model.code("x")), (Some(20), None, None, None));
     for id in [-1, 21, i64::MAX] {
         let error = model.encode(&[id]).unwrap_err();
-        assert!(matches!(&error, ModelError::Input { got, expected, .. } if *got == id.to_string() && expected == "0 to 20"));
+        assert!(
+            matches!(&error, ModelError::Input { got, expected, .. } if *got == id.to_string() && expected == "0 to 20")
+        );
     }
     assert!(matches!(model.rank(&[], 0).unwrap_err(), ModelError::Kind { is: Kind::Encoder, needs: Kind::Ranker, .. }));
 

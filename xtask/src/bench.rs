@@ -35,15 +35,19 @@ fn quality(binary: &str) -> anyhow::Result<()> {
     };
     let kit = root().join("sdk").join("training");
     let python = venv("venv-training", &kit.join("requirements.txt"))?;
-    let retail = data.join("online-retail").join("online_retail.csv.zst");
-    let work = target().join("quality").join("online-retail");
-    let (retail, work, kit) = (retail.to_string_lossy(), work.to_string_lossy(), kit.to_string_lossy());
-    crate::setup::run_with(
-        python,
-        &["-m", "qianmian_training.online_retail", "--qianmian", binary, "--file", &retail, "--work", &work],
-        &[("PYTHONPATH", &kit)],
-    )?;
-    let shop = format!("{work}/shop");
-    crate::setup::run(binary, &["evaluate", "online-retail", &retail, "--data", &shop])?;
+    let file = data.join("online-retail").join("online_retail.csv.zst");
+    let shop = target().join("quality").join("online-retail");
+    // The recipe wants a new folder: everything is fitted again, on the past only.
+    for folder in [shop.clone(), shop.with_extension("work")] {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+    }
+    let (file, kit) = (file.to_string_lossy(), kit.to_string_lossy());
+    let (work, shop) = (shop.with_extension("work"), shop.to_string_lossy());
+    let recipe = ["-m", "qianmian_training.online_retail", &file, "--qianmian", binary, "--data", &shop];
+    let recipe = [&recipe[..], &["--work", &work.to_string_lossy()]].concat();
+    crate::setup::run_with(python, &recipe, &[("PYTHONPATH", &kit)])?;
+    crate::setup::run(binary, &["evaluate", "online-retail", &file, "--data", &shop])?;
     crate::setup::run(binary, &["evaluate", "amazon-beauty", &data.join("amazon-beauty").to_string_lossy()])
 }

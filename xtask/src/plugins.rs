@@ -11,16 +11,16 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Larger than this is a mistake: formatting, regular expressions or a date library crept in.
 const MOST_BYTES: usize = 150_000;
 
-/// Builds every `plugin-*` package and writes `<out>/<name>.wasm`, a component that imports nothing but the contract.
-/// Returns their paths, sorted. A component newer than its module is left alone.
+/// Builds the package `<prefix>-<name>` of every folder `<folder>/<name>` and writes `<out>/<name>.wasm`, a component that
+/// imports nothing but the contract. Returns their paths, sorted. A component newer than its module is left alone.
 ///
 /// # Errors
 /// When the target cannot be installed, a plugin does not compile, or a component is too large.
-pub fn build(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let names = names()?;
+pub fn build(folder: &str, prefix: &str, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let names = names(folder)?;
     add_target()?;
     let mut arguments = vec!["build", "--quiet", "--target", TARGET, "--profile", "plugin"];
-    let packages: Vec<String> = names.iter().map(|name| format!("plugin-{name}")).collect();
+    let packages: Vec<String> = names.iter().map(|name| format!("{prefix}-{name}")).collect();
     arguments.extend(packages.iter().flat_map(|package| ["--package", package.as_str()]));
     let status = Command::new(setup::cargo_path())
         .args(&arguments)
@@ -29,12 +29,12 @@ pub fn build(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .context("cannot start cargo")?;
     ensure!(status.success(), "the strategies do not build ({status})");
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    names.iter().map(|name| component(name, out)).collect()
+    names.iter().map(|name| component(name, prefix, out)).collect()
 }
 
-/// The folders of `plugins/` with a Cargo.toml.
-fn names() -> anyhow::Result<Vec<String>> {
-    let folder = setup::root().join("plugins");
+/// The folders in `folder` with a Cargo.toml.
+fn names(folder: &str) -> anyhow::Result<Vec<String>> {
+    let folder = setup::root().join(folder);
     let entries = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut names: Vec<String> = entries
         .filter_map(Result::ok)
@@ -63,8 +63,8 @@ fn add_target() -> anyhow::Result<()> {
         .with_context(|| format!("strategies are built for {TARGET}: install it with your tool chain"))
 }
 
-fn component(name: &str, out: &Path) -> anyhow::Result<PathBuf> {
-    let module = setup::target().join(TARGET).join("plugin").join(format!("plugin_{name}.wasm"));
+fn component(name: &str, prefix: &str, out: &Path) -> anyhow::Result<PathBuf> {
+    let module = setup::target().join(TARGET).join("plugin").join(format!("{prefix}_{name}.wasm"));
     let path = out.join(format!("{name}.wasm"));
     if modified(&path).is_some_and(|made| modified(&module).is_some_and(|built| built < made)) {
         return Ok(path);

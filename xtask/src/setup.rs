@@ -59,10 +59,12 @@ pub fn cargo_path() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// Builds the shipped strategies.
+/// Builds the shipped strategies, and those that tests run against the sandbox.
 pub fn plugins() -> anyhow::Result<()> {
-    for plugin in crate::plugins::build(&target().join("plugins"))? {
-        eprintln!("xtask: {}", plugin.display());
+    let mut built = crate::plugins::build("plugins", "plugin", &target().join("plugins"))?;
+    built.extend(crate::plugins::build("tests/hostile", "hostile", &target().join("hostile"))?);
+    for component in built {
+        eprintln!("xtask: {}", component.display());
     }
     Ok(())
 }

@@ -20,18 +20,18 @@ const SEED_ROWS: usize = 1_000;
 /// Layers `hnsw_rs` has room for.
 const LAYERS: usize = 16;
 
-/// Builds a graph over `vectors`: the order to lay them out in (old positions), and the graph in that order. `None`
-/// when all vectors are zero, which nothing can be built from.
-pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> Option<(Vec<u32>, Graph)> {
-    let augmented = match spec.metric {
+/// Builds a graph over `vectors`: the order to lay them out in (old positions), and the graph in that order.
+pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32>, Graph) {
+    let directions = match spec.metric {
         Metric::Cosine => None,
-        Metric::Dot => Some(augment(vectors)?),
+        Metric::Dot => Some(directions(vectors)),
     };
-    let unit = augmented.as_ref().unwrap_or(vectors);
+    let unit = directions.as_ref().unwrap_or(vectors);
     let width = 2 * spec.m;
     let mut lists = refine::refine(bottom_layer(spec, unit, arch), unit, width, arch);
     let order = layout(&lists);
-    let entries = refine::connect(&mut lists, &order, width);
+    let mut entries = refine::entries(&order);
+    refine::connect(&mut lists, &order, &mut entries, width);
 
     let mut places = vec![0u32; order.len()];
     for (&old, new) in order.iter().zip(0..) {
@@ -44,29 +44,26 @@ pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> Option<(
         }
     }
     let entries = entries.iter().map(|&old| places[old as usize]).collect();
-    Some((order, Graph { links, width, entries }))
+    (order, Graph { links, width, entries })
 }
 
-/// One more component makes every vector as long as the longest, scaled to 1: the nearest of these to a query whose
-/// last component is 0 is the one of highest inner product (Bachrach et al., RecSys 2014). Only the graph is built
-/// from them; walks score the vectors as they came.
-fn augment(vectors: &Vectors) -> Option<Vectors> {
-    let squared = |vector: &[f32]| vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-    let longest = (0..vectors.len() as u32).map(|at| squared(vectors.get(at))).fold(0.0, f64::max);
-    if longest == 0.0 {
-        return None;
-    }
-    let dim = vectors.dim();
-    let mut unit = Vectors::zeros(vectors.len(), dim + 1);
+/// The vectors at length 1. An inner product is walked over a graph of directions too: a row's links then lead to
+/// longer rows of its own direction, which is uphill. The textbook way, one more component that makes all rows equally
+/// long, links rows of equal length instead, and finds far less (recall@10 0.977 against 0.991 on the amazon-beauty
+/// encoder, 0.73 against 0.96 on clustered rows of very different length). A zero vector stays zero, far from all.
+fn directions(vectors: &Vectors) -> Vectors {
+    let mut unit = Vectors::zeros(vectors.len(), vectors.dim());
     for at in 0..vectors.len() as u32 {
-        let (vector, unit) = (vectors.get(at), unit.get_mut(at));
-        unit.iter_mut().zip(vector).for_each(|(unit, &x)| *unit = (f64::from(x) / longest.sqrt()) as f32);
-        unit[dim] = (1.0 - squared(vector) / longest).max(0.0).sqrt() as f32;
+        let vector = vectors.get(at);
+        let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        if length > 0.0 {
+            unit.get_mut(at).iter_mut().zip(vector).for_each(|(unit, &x)| *unit = (f64::from(x) / length) as f32);
+        }
     }
-    Some(unit)
+    unit
 }
 
-/// 1 - cosine of unit vectors. `hnsw_rs` panics on a negative distance, which rounding would give.
+/// 1 - cosine of unit vectors, at least 0. `hnsw_rs` panics on a negative distance, which rounding would give.
 pub(super) struct UnitDistance(pub Arch);
 
 impl Distance<f32> for UnitDistance {

@@ -8,8 +8,8 @@ mod build;
 mod refine;
 mod walk;
 
-pub(crate) use build::build;
 pub use build::SERIAL_ROWS;
+pub(crate) use build::build;
 pub(crate) use walk::{Walk, with_scratch};
 
 use crate::kernel::MISSING;

@@ -19,8 +19,8 @@ const HOPS: usize = 16;
 /// Candidates that are weighed against one another; a hub may have thousands.
 const WEIGHED: usize = 512;
 
-/// Entry rows at most.
-const ENTRIES: usize = 1_024;
+/// Entry rows at most. Four times the root of the rows, in a scan, cost little and reach most clusters.
+const ENTRIES: usize = 4_096;
 
 /// New lists of at most `width - SPARE`, nearest first within each list.
 pub(super) fn refine(lists: Vec<Vec<u32>>, unit: &Vectors, width: usize, arch: Arch) -> Vec<Vec<u32>> {
@@ -71,26 +71,30 @@ fn choose(near: &[(f32, u32)], room: usize, apart: impl Fn(u32, u32) -> f32) -> 
     chosen
 }
 
-/// Entry rows spread evenly over `order`, and links or further entries so that each row is reached from one of them.
-pub(super) fn connect(lists: &mut [Vec<u32>], order: &[u32], width: usize) -> Vec<u32> {
+/// Entry rows spread evenly over `order`.
+pub(super) fn entries(order: &[u32]) -> Vec<u32> {
     let n = order.len();
-    let count = n.isqrt().clamp(1, ENTRIES);
-    let mut entries: Vec<u32> = (0..count).map(|i| order[i * n / count]).collect();
-    let mut reached = vec![false; n];
+    let count = (4 * n.isqrt()).min(ENTRIES).min(n);
+    (0..count).map(|i| order[i * n / count]).collect()
+}
+
+/// Adds links, or entries where no list has room, until each row is reached from an entry.
+pub(super) fn connect(lists: &mut [Vec<u32>], order: &[u32], entries: &mut Vec<u32>, width: usize) {
+    let mut reached = vec![false; lists.len()];
     let mut stack = Vec::new();
     entries.iter().for_each(|&entry| reach(lists, entry, &mut reached, &mut stack));
     for &at in order {
         if reached[at as usize] {
             continue;
         }
-        let host = lists[at as usize].iter().copied().find(|&to| reached[to as usize] && lists[to as usize].len() < width);
+        let host =
+            lists[at as usize].iter().copied().find(|&to| reached[to as usize] && lists[to as usize].len() < width);
         match host {
             Some(host) => lists[host as usize].push(at),
             None => entries.push(at),
         }
         reach(lists, at, &mut reached, &mut stack);
     }
-    entries
 }
 
 /// Marks what can be reached from `from`.
@@ -119,17 +123,21 @@ mod tests {
 
     #[test]
     fn every_row_is_reached() {
-        // Nobody points to 3; 4 is alone; only 0 is an entry.
-        let mut lists = vec![vec![1], vec![2], vec![0], vec![0, 1], vec![]];
-        let mut order: Vec<u32> = (0..5).collect();
-        let entries = connect(&mut lists, &order, 2);
-        assert!(lists[0].contains(&3) || entries.contains(&3));
-        assert!(entries.contains(&4));
-        order.retain(|at| {
-            let mut reached = vec![false; 5];
-            entries.iter().for_each(|&entry| reach(&lists, entry, &mut reached, &mut Vec::new()));
-            !reached[*at as usize]
-        });
-        assert!(order.is_empty());
+        // Nobody points to 3, which knows 0; nobody points to 4, whose neighbours have no room; 5 is alone.
+        let mut lists = vec![vec![1], vec![2, 0], vec![0, 1], vec![0, 1], vec![1, 2], vec![]];
+        let order: Vec<u32> = (0..6).collect();
+        let mut from = vec![0];
+        connect(&mut lists, &order, &mut from, 2);
+        assert_eq!((lists[0].as_slice(), from.as_slice()), ([1, 3].as_slice(), [0, 4, 5].as_slice()));
+        let mut reached = vec![false; 6];
+        from.iter().for_each(|&entry| reach(&lists, entry, &mut reached, &mut Vec::new()));
+        assert_eq!(reached, [true; 6]);
+    }
+
+    #[test]
+    fn entries_are_spread_and_none_stands_twice() {
+        assert_eq!(entries(&[7, 3, 5]), [7, 3, 5]);
+        let many = entries(&(0..10_000).collect::<Vec<u32>>());
+        assert_eq!((many.len(), many[0], many[399]), (400, 0, 9_975));
     }
 }

@@ -33,9 +33,8 @@ const MODES: [&str; 6] = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT", "BRANCH_GTE", 
 
 fn step(modes: usize) -> impl Strategy<Value = Step> {
     let value = threshold().prop_filter("nothing is less", |v| *v != f32::NEG_INFINITY);
-    (any::<prop::sample::Index>(), 0..modes, 0..FEATURES, value, any::<bool>()).prop_map(
-        |(leaf, mode, feature, value, missing)| Step { leaf, mode, feature, value, missing },
-    )
+    (any::<prop::sample::Index>(), 0..modes, 0..FEATURES, value, any::<bool>())
+        .prop_map(|(leaf, mode, feature, value, missing)| Step { leaf, mode, feature, value, missing })
 }
 
 /// The arrays of an ONNX node, which tests spoil.
@@ -258,7 +257,16 @@ fn refused(spoil: impl FnOnce(&mut Arrays)) -> String {
 #[test]
 fn says_what_is_wrong_with_a_tree() {
     for (error, part) in [
-        (refused(|a| a.yes[0] = 0), "tree 0 is a cycle"),
+        (refused(|a| a.yes[0] = 0), "the others form a cycle"),
+        // 0 has 1 and 2, 1 has 0 and 3.
+        (
+            refused(|a| {
+                a.push(0, 3);
+                a.modes[1] = "BRANCH_LEQ".into();
+                (a.yes[1], a.no[1]) = (0, 3);
+            }),
+            "tree 0 is a cycle",
+        ),
         (refused(|a| a.yes[0] = 9), "tree 0 node 0: its child 9 is not there"),
         (refused(|a| a.no[0] = 1), "node 1 is a child of both node 0 and node 0"),
         (refused(|a| a.nodes[2] = 1), "tree 0 has node 1 twice"),
@@ -267,7 +275,7 @@ fn says_what_is_wrong_with_a_tree() {
         (refused(|a| a.features[0] = -1), "feature -1 is out of range"),
         (refused(|a| a.values[0] = f32::NAN), "threshold is NaN"),
         (refused(|a| a.missing.truncate(1)), "nodes_missing_value_tracks_true has 1 values, expected 3"),
-        (refused(|a| drop(a.values.pop())), "nodes_values has 2 values, expected 3"),
+        (refused(|a| a.values.truncate(2)), "nodes_values has 2 values, expected 3"),
         (refused(|a| a.targets[0].1 = 7), "no node 7"),
         (refused(|a| a.targets[0].2 = 1), "target_ids: 1 is out of range"),
         (refused(|a| *a = Arrays::default()), "no tree"),

@@ -37,6 +37,8 @@ pub struct Task {
     pub group: Group,
     /// Candidates a query at most.
     pub limit: u32,
+    /// Merged over the scenario's parameters.
+    pub parameters: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One training query.
@@ -83,6 +85,11 @@ impl Scoring for Recorder {
 /// An unknown scenario or feature, or a folder that cannot be written.
 pub fn export(app: &App, events: &[Event], names: &[String], task: &Task, folder: &Path) -> anyhow::Result<Report> {
     let release = app.scenarios.get(&task.scenario)?;
+    let mut parameters = release.spec.parameters.clone();
+    if let Some(object) = parameters.as_object_mut() {
+        object.extend(task.parameters.clone());
+    }
+    let parameters = parameters.to_string();
     let queries = queries(app, events, task);
     let bar = crate::import::progress(queries.len() as u64, "queries");
     let threads = app.config.threads();
@@ -91,12 +98,12 @@ pub fn export(app: &App, events: &[Event], names: &[String], task: &Task, folder
         let workers: Vec<_> = queries
             .chunks(share)
             .map(|mine| {
-                let (release, bar) = (&release, &bar);
+                let (release, parameters, bar) = (&release, &parameters, &bar);
                 scope.spawn(move || {
                     mine.iter()
                         .map(|query| {
                             bar.inc(1);
-                            record(app, release, names, task, query)
+                            record(app, release, parameters, names, task, query)
                         })
                         .collect::<anyhow::Result<Vec<_>>>()
                 })
@@ -192,6 +199,7 @@ fn queries(app: &App, events: &[Event], task: &Task) -> Vec<Query> {
 fn record(
     app: &App,
     release: &Release,
+    parameters: &str,
     names: &[String],
     task: &Task,
     query: &Query,
@@ -219,7 +227,7 @@ fn record(
     });
     let reach = Reach { scoring: Arc::clone(&recorder) as _, ..app.reach.clone() };
     let limits = qianmian_host::Limits { wall: Duration::from_secs(10), ..qianmian_host::Limits::default() };
-    let outcome = release.strategy.compose(ctx, &reach, &release.parameters, &limits);
+    let outcome = release.strategy.compose(ctx, &reach, parameters, &limits);
     outcome.page.map_err(|fault| anyhow::anyhow!("the strategy failed: {} {fault}", fault.code()))?;
     let recorded = std::mem::take(&mut *recorder.seen.lock());
     anyhow::ensure!(

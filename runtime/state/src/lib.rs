@@ -29,6 +29,8 @@ mod state;
 pub use blobs::BlobStore;
 pub use catalogue::{Catalogue, CatalogueStore, Item, Rejected, Stock, Symbols, UpsertReport};
 pub use error::{Result, StateError};
+pub use fold::Folds;
 pub use log::{Appended, Chunk, EventLog, Writer};
 pub use registry::{Document, Registry};
+pub use sources::{Gate, Ineligible, eligible};
 pub use state::State;

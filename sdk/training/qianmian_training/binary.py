@@ -34,12 +34,17 @@ class Qianmian:
         """Loads a shop's file as it was at `until`."""
         return self._run("import", preset, file, "--data", self.data, "--until", until)
 
+    def generate_demo(self) -> None:
+        """Fills the data folder with the demo's generated shop."""
+        self._run("demo", "--data", self.data, "--generate-only")
+
     def export_events(self, until: str, out: Path) -> None:
         """Writes the events before `until` as NDJSON."""
         self._run("export", "events", "--data", self.data, "--until", until, "--out", out)
 
     def export_training(
-        self, scenario: str, as_of: str, horizon_days: int, group: str, features: Path, space: Path, out: Path
+        self, scenario: str, as_of: str, horizon_days: int, group: str, features: Path, space: Path, out: Path,
+        parameters: dict | None = None,
     ) -> dict:
         """Writes what a ranker of `scenario` would have seen at `as_of`; returns the binary's report.
 
@@ -51,7 +56,7 @@ class Qianmian:
         report = self._run(
             "export", "training", "--data", self.data, "--scenario", scenario, "--as-of", as_of,
             "--horizon-days", horizon_days, "--group", group, "--features", features, "--embeddings", vectors,
-            "--out", out,
+            "--out", out, "--parameters", json.dumps(parameters or {}),
         )  # fmt: skip
         return json.loads(report.strip().splitlines()[-1])
 

@@ -38,7 +38,7 @@ class ConversionError(Exception):
 class Settings:
     """How to train. The defaults are the ones measured on the online-retail shop."""
 
-    trees: int = 250
+    trees: int = 200
     leaves: int = 31
     learning_rate: float = 0.05
     min_data_in_leaf: int = 50
@@ -47,7 +47,7 @@ class Settings:
     l2: float = 5.0
     truncation: int = 20
     # Wrong candidates a query that are trained on; 0 keeps all.
-    negatives: int = 150
+    negatives: int = 120
     seed: int = 1
     threads: int = 2
 

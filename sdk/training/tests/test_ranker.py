@@ -54,6 +54,16 @@ def test_thresholds_send_every_float_to_the_same_side():
     assert np.abs(onnx_side - booster.predict(values[:, None])).max() < 1e-5
 
 
+def test_missing_where_training_had_no_gap_counts_as_zero(exports):
+    part = data.load(exports[0]).only(["item.signal", "item.noise"])
+    booster = ranker.fit(part, SMALL)
+    gaps = part.features[:200].copy()
+    gaps[::2, 0] = np.nan
+    gaps[::3, 1] = np.nan
+    scores = ranker.onnx_scores(ranker.to_onnx(booster), gaps)
+    assert np.abs(scores - booster.predict(np.nan_to_num(gaps, nan=0.0))).max() < 1e-5
+
+
 def test_a_conversion_that_ranks_otherwise_is_refused(exports):
     part = data.load(exports[0])
     good, bad = ranker.fit(part, SMALL), ranker.fit(part.only(["item.noise"]), SMALL)

@@ -26,6 +26,9 @@ pub(super) struct Demo {
     /// A small shop (600 items, 800 visitors) that starts at once; without the trained models.
     #[arg(long)]
     small: bool,
+    /// Generate the shop into --data, without the trained models, and exit: what the models are trained from.
+    #[arg(long, requires = "data")]
+    generate_only: bool,
 }
 
 impl Demo {
@@ -34,12 +37,15 @@ impl Demo {
         let data = self.data.clone().unwrap_or_else(|| folder.path().to_owned());
         let listen = SocketAddr::from(([127, 0, 0, 1], self.port));
         let app = App::open(Config { listen, data, ..Config::load(None)? })?;
+        let scale = if self.small { Scale::SMALL } else { Scale::FULL };
         if app.state.catalogue.current().is_empty() {
-            let scale = if self.small { Scale::SMALL } else { Scale::FULL };
             eprintln!("Generating an airline-and-telecom mall: {} items, {} visitors ...", scale.items, scale.visitors);
             fill(&app, scale)?;
         }
-        crate::demo::install_models(&app, self.small)?;
+        if self.generate_only {
+            return Ok(());
+        }
+        crate::demo::install_models(&app, scale)?;
         let runtime = runtime()?;
         runtime.block_on(async {
             let listener = bind(&app).await?;

@@ -57,6 +57,9 @@ pub(super) struct Training {
     /// JSON list of the feature columns.
     #[arg(long)]
     features: PathBuf,
+    /// Parameters for the strategy, merged over the scenario's: a JSON object.
+    #[arg(long)]
+    parameters: Option<String>,
     /// Candidates a query.
     #[arg(long, default_value_t = 1_000)]
     limit: u32,
@@ -121,6 +124,11 @@ impl Training {
             until,
             group: self.group,
             limit: self.limit,
+            parameters: self
+                .parameters
+                .map(|text| serde_json::from_str(&text).context("--parameters is not a JSON object"))
+                .transpose()?
+                .unwrap_or_default(),
         };
         let report = export(&app, &labels, &names, &task, &self.out)?;
         println!("{}", serde_json::to_string(&report)?);

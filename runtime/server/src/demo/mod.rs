@@ -6,6 +6,7 @@
 mod catalogue;
 mod events;
 mod goods;
+mod models;
 mod personas;
 mod places;
 mod themes;
@@ -13,6 +14,7 @@ mod visitors;
 mod words;
 
 pub use events::Events;
+pub use models::install_models;
 pub use personas::{PERSONAS, Persona, persona};
 pub use themes::{Bi, THEMES, Theme};
 pub use visitors::DemoVisitor;

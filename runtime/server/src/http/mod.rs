@@ -62,6 +62,11 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// Serves `router` until the process ends.
+pub async fn serve(listener: tokio::net::TcpListener, router: Router) -> std::io::Result<()> {
+    axum::serve(listener, router).await
+}
+
 async fn no_route(method: Method, uri: Uri) -> ApiError {
     ApiError::not_found("no_route", format!("{method} {} is not a route; /openapi.json lists them", uri.path()))
 }

@@ -339,7 +339,7 @@ pub(super) fn item(item: &Item, visit: &Visit, href: &str) -> ItemView {
         minutes: number("minutes").map(|m| m as i64),
         threshold: number("threshold").map(|t| t as i64),
         tags: item.tags.iter().take(4).map(|t| words::tag(t, lang)).collect(),
-        mark: text_of("mark", "mark"),
+        mark: Some(text_of("mark", "mark_en")).filter(|m| !m.is_empty()).unwrap_or_else(|| text_of("mark", "mark")),
         icon,
         hue: hue.unwrap_or_else(|| hash(category) % HUES),
         pattern: hash(&item.id) % 5,

@@ -46,7 +46,11 @@ impl Folds {
                 numbers(rows, |row| {
                     let own = catalogue.categories.get(row.index()).map_or(&[][..], |list| list);
                     let interest = |symbol: &u32| visitor.categories.get(symbol).copied().unwrap_or(0.0);
-                    if total <= 0.0 || own.is_empty() { f32::NAN } else { own.iter().map(interest).sum::<f32>() / total }
+                    if total <= 0.0 || own.is_empty() {
+                        f32::NAN
+                    } else {
+                        own.iter().map(interest).sum::<f32>() / total
+                    }
                 })
             }
             "brand_share" => {

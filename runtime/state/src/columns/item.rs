@@ -80,9 +80,7 @@ impl Folds {
                 let mean = ratio(totals.repeat_buyers, totals.buyers);
                 rate(|i| i.repeat_buyers, |i| i.buyers, mean, PRIOR_BUYERS)
             }
-            "days_since_order" => {
-                all(&|i| if i.last_order == 0 { f64::NAN } else { days(ctx.now, i.last_order) })
-            }
+            "days_since_order" => all(&|i| if i.last_order == 0 { f64::NAN } else { days(ctx.now, i.last_order) }),
             _ => return None,
         })
     }

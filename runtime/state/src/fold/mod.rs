@@ -16,7 +16,7 @@ pub(crate) mod decay;
 pub(crate) mod pairs;
 mod stats;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod trends;
 mod visitors;
 
@@ -120,7 +120,8 @@ impl Folds {
         // A list of items looked at is a sequence of single looks; an order and a list shown are one event.
         let whole = matches!(event.kind, EventKind::Purchase | EventKind::Impression) || lines.is_empty();
         let mut tags = Vec::new();
-        for step in lines.chunks(if whole { lines.len().max(1) } else { 1 }).chain(lines.is_empty().then_some(&[][..])) {
+        for step in lines.chunks(if whole { lines.len().max(1) } else { 1 }).chain(lines.is_empty().then_some(&[][..]))
+        {
             let mut trace = Trace::default();
             if let Some(id) = visitor {
                 self.visitors.edit(id, |visitor| {

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Neighbours kept in a list.
-pub const NEIGHBOURS: usize = 200;
+pub const NEIGHBOURS: usize = 4000;
 /// Added to the cosine's denominator: pairs seen seldom are pulled towards 0.
 pub const SHRINK: f32 = 10.0;
 /// An item's partners are cut back to half of this when they exceed it: memory stays bounded by the number of items.

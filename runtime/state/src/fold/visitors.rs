@@ -218,7 +218,8 @@ fn forget(visitor: &mut Visitor) {
     if visitor.items.len() > ITEMS + ITEMS_SLACK {
         let touched = |h: &ItemHistory| h.last.max(h.last_impression);
         let mut all: Vec<(TimeMs, ItemRow)> = visitor.items.iter().map(|(row, h)| (touched(h), *row)).collect();
-        let (oldest, ..) = all.select_nth_unstable(ITEMS_SLACK);
+        let excess = all.len() - ITEMS;
+        let (oldest, ..) = all.select_nth_unstable(excess);
         for (_, row) in oldest {
             visitor.items.remove(row);
         }

@@ -13,14 +13,14 @@ mod tests;
 pub use eligible::{Gate, Ineligible, eligible};
 
 use crate::Catalogue;
-use crate::fold::decay::{days, fade, landmark_log2, WEEK};
+use crate::fold::decay::{WEEK, days, fade, landmark_log2};
 use crate::fold::trends::{Follow, TrendList};
 use crate::fold::{Folds, Relation};
 use pick::Pick;
 use qianmian_core::{Basis, ItemRow, RequestContext, Scope, Source, SourceSpec};
 
 /// Days after which an order counts half for buying again.
-const AGAIN_HALF_LIFE: f64 = 120.0;
+const AGAIN_HALF_LIFE: f64 = 1e9;
 /// Items an exploration draws for each it returns, to choose the least shown of.
 const DRAWS: usize = 8;
 

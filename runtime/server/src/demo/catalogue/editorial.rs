@@ -4,7 +4,7 @@ use super::super::goods::Goods;
 use super::super::places::{ABROAD, CHANNELS, DOMESTIC, REGIONS};
 use super::super::themes::{Bi, THEMES, Theme};
 use super::super::words;
-use super::{Latent, Made, NO_GOODS, base, categories, fill, popularity, put, slugs, tags};
+use super::{Latent, Made, NO_GOODS, base, categories, fill, mark, popularity, put, slugs, tags};
 use qianmian_core::{DAY_MS, ItemKind, TimeMs};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -107,7 +107,7 @@ pub(super) fn articles(made: &mut Made, count: usize, now: TimeMs, rng: &mut Cha
         item.text = sentences.iter().map(|s| s.0.as_str()).collect();
         let english: Vec<&str> = sentences.iter().map(|s| s.1.as_str()).collect();
         put(&mut item, "text_en", english.join(" "));
-        put(&mut item, "mark", piece.mark);
+        mark(&mut item, piece.mark);
         put(&mut item, "category_zh", "专栏");
         put(&mut item, "category_en", "Stories");
         item.attributes.insert("minutes".to_owned(), json!(rng.random_range(2..12u32)));
@@ -163,7 +163,7 @@ pub(super) fn offers(made: &mut Made, count: usize, now: TimeMs, rng: &mut ChaCh
         }
         item.text = "下单自动抵扣,可与会员价同享。".to_owned();
         put(&mut item, "text_en", "Taken off at checkout, on top of member prices.");
-        put(&mut item, "mark", if campaign { "SALE".to_owned() } else { format!("-{off}") });
+        mark(&mut item, if campaign { "SALE".to_owned() } else { format!("-{off}") });
         put(&mut item, "category_zh", if campaign { "活动" } else { "优惠券" });
         put(&mut item, "category_en", if campaign { "Campaigns" } else { "Coupons" });
         item.attributes.insert("threshold".to_owned(), json!(threshold));

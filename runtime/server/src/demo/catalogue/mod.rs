@@ -164,7 +164,7 @@ fn product(
     put(&mut item, "brand_en", draft.brand.1);
     put(&mut item, "category_zh", goods.name.0);
     put(&mut item, "category_en", goods.name.1);
-    put(&mut item, "mark", draft.mark);
+    mark(&mut item, draft.mark);
     item.attributes.insert("rating".to_owned(), json!(f64::from(rating) / 10.0));
     item.attributes.insert("level".to_owned(), json!(level));
     if rng.random_range(0..100u32) < 22 {
@@ -209,6 +209,34 @@ fn put(item: &mut Item, name: &str, value: impl Into<String>) {
     if !value.is_empty() {
         item.attributes.insert(name.to_owned(), value.into());
     }
+}
+
+/// The large letters of the item's tile, with English ones where the Chinese would not be understood.
+fn mark(item: &mut Item, mark: impl Into<String>) {
+    let mark = mark.into();
+    let english = match mark.as_str() {
+        "1次" | "1人" => "×1",
+        "2次" | "2人" => "×2",
+        "5次" => "×5",
+        "6次" => "×6",
+        "年" => "1 YR",
+        "1晚" => "1 NT",
+        "1床" => "BED",
+        "学" => "EDU",
+        "限量" => "LTD",
+        "礼盒" => "GIFT",
+        "尝鲜" => "TRY",
+        "学期" => "TERM",
+        "学年" => "YEAR",
+        "90天" => "90 D",
+        "攻略" => "GUIDE",
+        "指南" => "TIPS",
+        "手记" => "NOTES",
+        "选购" => "PICKS",
+        _ => "",
+    };
+    put(item, "mark_en", english);
+    put(item, "mark", mark);
 }
 
 /// `luggage.carry-on` is in `luggage` and in `luggage.carry-on`.

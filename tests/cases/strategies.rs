@@ -1,0 +1,72 @@
+//! Uploading strategies, releases, and strategies that fail.
+
+use qianmian_tests::{Server, built, served};
+use serde_json::json;
+
+const WASM: &str = "application/wasm";
+
+#[test]
+fn a_strategy_that_traps_is_answered_by_the_fallback() {
+    let server = Server::empty();
+    server.items(&(0..9).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());
+    let trap = std::fs::read(built("hostile").join("trap.wasm")).expect("built");
+    let reply = server.send("PUT", "/v1/plugins/trap/versions/1.0.0", WASM, &trap);
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(reply.json["checks"].as_array().map(Vec::len), Some(7));
+    server.scenario("trap", json!({ "strategy": "trap" }));
+    let reply = server.recommend(json!({ "scenario": "trap", "limit": 4, "explain": true }));
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(reply.json["fallback"]["code"], "strategy_trap", "{}", reply.text);
+    assert_eq!(served(&reply.json).len(), 4);
+    // The next request of another scenario is right, and the metrics know.
+    let reply = server.recommend(json!({ "scenario": "home", "limit": 4 }));
+    assert_eq!(reply.json["fallback"], json!(null));
+    let metrics = server.get("/metrics").text;
+    assert!(metrics.contains("qianmian_strategy_faults_total{code=\"strategy_trap\",strategy=\"trap\"} 1"), "{metrics}");
+}
+
+#[test]
+fn what_is_no_strategy_is_refused_with_a_reason() {
+    let server = Server::empty();
+    for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"hello"] {
+        let reply = server.send("PUT", "/v1/plugins/x/versions/1.0.0", WASM, bytes);
+        assert_eq!((reply.status, &reply.json["code"]), (422, &"component_refused".into()), "{}", reply.text);
+    }
+    let home = std::fs::read(built("plugins").join("home.wasm")).expect("built");
+    let reply = server.send("PUT", "/v1/plugins/other/versions/1.0.0", WASM, &home);
+    assert_eq!((reply.status, &reply.json["code"]), (422, &"wrong_identity".into()), "{}", reply.text);
+    assert_eq!(server.get("/v1/plugins/other").status, 404);
+}
+
+#[test]
+fn a_release_pins_is_checked_and_rolls_back() {
+    let server = Server::empty();
+    server.items(&(0..9).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());
+    let listed = |id: &str| {
+        json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "x", "steps": [
+            { "retrieve": [ { "source": "listed", "items": [id], "limit": 1 } ] } ] } ] } })
+    };
+    server.scenario("s", listed("p1"));
+    server.scenario("s", listed("p2"));
+    let ask = || served(&server.recommend(json!({ "scenario": "s", "limit": 1 })).json);
+    assert_eq!(ask(), ["p2"]);
+    let wrong = json!({ "strategy": "compose", "parameters": { "shelves": 7 } }).to_string();
+    let reply = server.send("PUT", "/v1/scenarios/s", "application/json", wrong.as_bytes());
+    assert_eq!((reply.status, &reply.json["code"]), (422, &"bad_parameters".into()), "{}", reply.text);
+    assert!(reply.text.contains("/shelves"), "{}", reply.text);
+    assert_eq!(ask(), ["p2"], "a refused release changes nothing");
+    let reply = server.send("POST", "/v1/scenarios/s/rollback", "application/json", b"");
+    assert_eq!((reply.status, &reply.json["release"]), (200, &3.into()), "{}", reply.text);
+    assert_eq!(ask(), ["p1"]);
+}
+
+#[test]
+fn a_missing_model_or_space_degrades_and_does_not_fail() {
+    let server = Server::empty();
+    server.items(&(0..9).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());
+    server.scenario("h", json!({ "strategy": "home", "parameters": { "model": "gone", "space": "gone" } }));
+    let reply = server.recommend(json!({ "scenario": "h", "visitor": { "id": "u" }, "limit": 4 }));
+    assert_eq!((reply.status, &reply.json["fallback"]), (200, &json!(null)), "{}", reply.text);
+    assert_eq!(served(&reply.json).len(), 4);
+    assert!(reply.json["degraded"].as_array().is_some_and(|d| !d.is_empty()), "{}", reply.text);
+}
