@@ -229,7 +229,7 @@ impl Manifest {
                 golden.ids.len()
             ));
         }
-        if !(golden.tolerance >= 0.0) {
+        if golden.tolerance.is_nan() || golden.tolerance < 0.0 {
             return wrong(format!("golden tolerance is {}, expected a number that is not negative", golden.tolerance));
         }
         Ok(())

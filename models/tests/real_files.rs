@@ -144,6 +144,21 @@ fn a_file_that_does_not_fit_says_how() {
     assert!(model.rank(&[], usize::MAX).is_err());
 }
 
+#[test]
+fn hostile_trees_are_refused_with_a_reason() {
+    for (name, part) in [
+        ("cycle", "tree 0 is a cycle: it has no root"),
+        ("dangling", "tree 0 node 0: its child 9 is not there"),
+        ("feature", "feature 40 is out of range: the rows have 8"),
+        ("lengths", "nodes_values has 2 values, expected 3"),
+        ("operator", "operators that are not supported: TreeOfKnowledge"),
+    ] {
+        let error = Model::load(&fixture(&format!("hostile-{name}.onnx")), manifest(name, 8)).unwrap_err();
+        assert!(matches!(error, ModelError::Load { .. }), "{error:?}");
+        assert!(error.to_string().contains(part), "expected {part:?} in {error}");
+    }
+}
+
 /// A changed byte anywhere in the file ends in a model or an error, never in a panic.
 #[test]
 fn flipped_bytes_do_not_panic() {

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: build, generate, serve; `--check` drives it in a browser and exits.
 
-use crate::setup::{cargo_path, root, run_with, server};
+use crate::setup::{HOST_CRATES, cargo_path, root, run_with, server};
 use anyhow::{Context, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -45,11 +45,9 @@ fn drive(demo: &mut std::process::Child) -> anyhow::Result<()> {
     };
     // Nobody may block on a full pipe while the browser works.
     std::thread::spawn(move || lines.for_each(drop));
-    run_with(
-        cargo_path(),
-        &["test", "--package", "qianmian-tests", "--test", "integration", "--", "browser::", "--nocapture"],
-        &[("QIANMIAN_DEMO_URL", &url)],
-    )?;
+    let drive = ["--test", "integration", "--", "browser::", "--nocapture"];
+    let tests: Vec<&str> = std::iter::once("test").chain(HOST_CRATES).chain(drive).collect();
+    run_with(cargo_path(), &tests, &[("QIANMIAN_DEMO_URL", &url)])?;
     println!("demo --check passed: {url} was driven in a browser at phone and desktop size");
     Ok(())
 }

@@ -4,6 +4,9 @@ use anyhow::{Context, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Everything that is not for wasm32.
+pub const HOST_CRATES: [&str; 5] = ["--workspace", "--exclude", "plugin-*", "--exclude", "hostile-*"];
+
 /// The workspace's folder.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
@@ -72,7 +75,9 @@ pub fn plugins() -> anyhow::Result<()> {
 /// Builds the server in a profile (`dev` or `release`) and returns its binary.
 pub fn server(profile: &str) -> anyhow::Result<PathBuf> {
     plugins()?;
-    cargo(&["build", "--package", "qianmian", "--profile", profile])?;
+    // The same selection as the tests', so that dependencies are built once: cargo unifies their features by selection.
+    let selection: Vec<&str> = ["build", "--bins", "--profile", profile].into_iter().chain(HOST_CRATES).collect();
+    cargo(&selection)?;
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(target().join(folder).join("qianmian"))
 }

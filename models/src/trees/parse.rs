@@ -221,14 +221,14 @@ fn roots(a: &Attributes, places: &Places) -> Result<Vec<(i64, usize, usize)>, St
     }
     let mut order: Vec<(i64, usize, Option<usize>)> = Vec::new();
     let mut index: FxHashMap<i64, usize> = FxHashMap::default();
-    for place in 0..a.modes.len() {
+    for (place, parent) in parent.iter().enumerate() {
         let id = a.tree_ids[place];
         let at = *index.entry(id).or_insert_with(|| {
             order.push((id, 0, None));
             order.len() - 1
         });
         order[at].1 += 1;
-        if parent[place].is_none()
+        if parent.is_none()
             && let Some(other) = order[at].2.replace(place)
         {
             return Err(format!("tree {id} has two roots: node {} and node {}", a.node_ids[other], a.node_ids[place]));

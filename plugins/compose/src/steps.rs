@@ -127,9 +127,7 @@ impl SourceSpec {
             "trending" => Source::trending_in(name, self.scope()?, limit),
             "newest" => Source::newest(name, limit),
             "same" => Source::same(name, self.attribute()?, limit),
-            "listed" => {
-                Source::listed(name, self.ids.clone().ok_or_else(|| missing(&self.source, "ids"))?, limit)
-            }
+            "listed" => Source::listed(name, self.ids.clone().ok_or_else(|| missing(&self.source, "ids"))?, limit),
             "exploration" => Source::exploration(name, limit),
             other => {
                 let known = "near_visitor, near_items, bought_together, viewed_together, next_after, buy_again, \
@@ -186,7 +184,10 @@ mod tests {
         let build = |value| serde_json::from_value::<SourceSpec>(value).unwrap().build(&[]);
         let source = build(json!({"source": "trending", "scope": "region"})).unwrap();
         assert_eq!((source.name(), source.limit()), ("trending", 100));
-        assert_eq!(build(json!({"source": "near_items"})).unwrap_err().to_string(), "source near_items needs \"space\"");
+        assert_eq!(
+            build(json!({"source": "near_items"})).unwrap_err().to_string(),
+            "source near_items needs \"space\""
+        );
         assert!(build(json!({"source": "magic"})).unwrap_err().to_string().contains("known: near_visitor"));
     }
 }

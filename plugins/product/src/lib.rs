@@ -72,9 +72,11 @@ impl Strategy for Product {
         let alike = fill(request, &parameters, &similar_mix(parameters.space.as_deref()), similar, &taken)?;
         let left = request.limit - taken.len() as u32;
         alike.take(similar.size.unwrap_or(left).min(left));
-        Ok(Page::new()
-            .shelf("similar", similar.title.as_deref().unwrap_or("Similar"), alike)
-            .shelf("complements", complements.title.as_deref().unwrap_or("Goes well with it"), goes_with))
+        Ok(Page::new().shelf("similar", similar.title.as_deref().unwrap_or("Similar"), alike).shelf(
+            "complements",
+            complements.title.as_deref().unwrap_or("Goes well with it"),
+            goes_with,
+        ))
     }
 }
 

@@ -33,13 +33,7 @@ pub struct HostConfig {
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self {
-            instances: 64,
-            max_memory: 16 << 20,
-            keep_resident: 1 << 20,
-            max_component: 4 << 20,
-            expressions: 1_024,
-        }
+        Self { instances: 64, max_memory: 16 << 20, keep_resident: 1 << 20, max_component: 4 << 20, expressions: 1_024 }
     }
 }
 
@@ -107,7 +101,11 @@ impl Host {
         within("linear memories", u64::from(needs.num_memories), 1)?;
         within("tables", u64::from(needs.num_tables), inspect::MAX_CORE_INSTANCES)?;
         within("table elements", needs.max_initial_table_size.unwrap_or(0), TABLE_ELEMENTS as u64)?;
-        within("pages of memory to start", needs.max_initial_memory_size.unwrap_or(0), self.config.max_memory as u64 / PAGE)
+        within(
+            "pages of memory to start",
+            needs.max_initial_memory_size.unwrap_or(0),
+            self.config.max_memory as u64 / PAGE,
+        )
     }
 }
 

@@ -131,7 +131,9 @@ pub enum LoadError {
         limit: usize,
     },
     /// Not a component.
-    #[error("this is no WebAssembly component but {0}; build it with `cargo xtask plugins` or `wasm-tools component new`")]
+    #[error(
+        "this is no WebAssembly component but {0}; build it with `cargo xtask plugins` or `wasm-tools component new`"
+    )]
     NotAComponent(&'static str),
     /// Not valid.
     #[error("the component is not valid: {0}")]

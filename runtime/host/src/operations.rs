@@ -238,11 +238,8 @@ fn check_name(what: &str, name: &str) -> Result<()> {
 }
 
 fn unknown_source(set: &Candidates, name: &str) -> ReachError {
-    let known: Vec<&str> = set
-        .columns()
-        .iter()
-        .filter_map(|column| column.name.strip_prefix("source.")?.strip_suffix(".rank"))
-        .collect();
+    let known: Vec<&str> =
+        set.columns().iter().filter_map(|column| column.name.strip_prefix("source.")?.strip_suffix(".rank")).collect();
     ReachError::Unknown { what: "source", name: name.to_owned(), known: known.join(", ") }
 }
 
@@ -258,3 +255,7 @@ fn wrong_type(name: &str, values: &ColumnValues, expected: &str) -> ReachError {
 fn invalid(detail: impl Into<String>) -> ReachError {
     ReachError::Invalid(detail.into())
 }
+
+#[cfg(test)]
+#[path = "operations_tests.rs"]
+mod tests;

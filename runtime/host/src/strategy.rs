@@ -104,13 +104,8 @@ impl Strategy {
     #[must_use]
     pub fn compose(&self, ctx: Arc<RequestContext>, reach: &Reach, parameters: &str, limits: &Limits) -> Outcome {
         let begun = Instant::now();
-        let call = Call::new(
-            ctx,
-            reach.clone(),
-            *limits,
-            Arc::clone(&self.shared.expressions),
-            Arc::clone(&self.attributes),
-        );
+        let call =
+            Call::new(ctx, reach.clone(), *limits, Arc::clone(&self.shared.expressions), Arc::clone(&self.attributes));
         let mut store = store(&self.shared, call);
         let instance = self.contract.instantiate(&mut store);
         let instantiate = begun.elapsed();
@@ -143,9 +138,8 @@ fn store(shared: &Shared, call: Call) -> Store<State> {
 }
 
 fn check(said: &Description) -> Result<(), LoadError> {
-    let wrong = |field, got: &str, expected| {
-        Err(LoadError::Description { field, got: cut(got, 100).to_owned(), expected })
-    };
+    let wrong =
+        |field, got: &str, expected| Err(LoadError::Description { field, got: cut(got, 100).to_owned(), expected });
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if !(1..=64).contains(&said.name.len()) || !said.name.bytes().all(plain) {
         return wrong("name", &said.name, "1 to 64 letters, digits, '-', '_' or '.'");

@@ -301,9 +301,12 @@ impl retrieval::HostCandidates for State {
     }
 
     fn score(&mut self, this: Set, model: String) -> Result<(), HostError> {
-        self.on(&this, "score", || model.clone(), |call, set| {
-            operations::score(call, set, &model).inspect_err(|error| degrade(call, "model", &model, error))
-        })
+        self.on(
+            &this,
+            "score",
+            || model.clone(),
+            |call, set| operations::score(call, set, &model).inspect_err(|error| degrade(call, "model", &model, error)),
+        )
     }
 
     fn compute(&mut self, this: Set, name: String, formula: String) -> Result<(), HostError> {
@@ -355,8 +358,7 @@ impl retrieval::HostCandidates for State {
     }
 
     fn split(&mut self, this: Set, count: u32) -> Result<Set> {
-        let front =
-            self.always(&this, "split", || count.to_string(), |_, set| set.split_off_front(count as usize))?;
+        let front = self.always(&this, "split", || count.to_string(), |_, set| set.split_off_front(count as usize))?;
         self.new_set(front)
     }
 

@@ -38,8 +38,10 @@ impl Place {
 pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str) -> Result<Connection> {
     let mut db = place.connect()?;
     // secure_delete: what is erased on a visitor's request must not linger in free pages
-    db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA busy_timeout=5000;")
-        .during("configure the database")?;
+    db.execute_batch(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA busy_timeout=5000;",
+    )
+    .during("configure the database")?;
     let found: i64 = pragma(&db, "user_version")?;
     if found == 0 {
         let tx = db.transaction().during("create the tables")?;
@@ -87,10 +89,7 @@ pub(crate) fn seal(key: &[u8], payload: &[u8]) -> Vec<u8> {
 /// # Errors
 /// [`StateError::Damaged`] naming `what` and the key.
 pub(crate) fn unseal<'a>(what: &str, key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8]> {
-    let damaged = |detail: String| StateError::Damaged {
-        what: format!("{what} {}", key.escape_ascii()),
-        detail,
-    };
+    let damaged = |detail: String| StateError::Damaged { what: format!("{what} {}", key.escape_ascii()), detail };
     let Some((crc, payload)) = sealed.split_first_chunk::<4>() else {
         return Err(damaged(format!("{} bytes stored, at least 4 expected", sealed.len())));
     };
@@ -133,7 +132,10 @@ mod tests {
         let place = Place::new(Some(dir.path()), "x.db");
         drop(open(&place, "x.db", 1, "CREATE TABLE t(a)").unwrap());
         let error = open(&place, "x.db", 2, "").unwrap_err();
-        assert_eq!(error.to_string(), "x.db has format 1, this program reads format 2; start the version that wrote it");
+        assert_eq!(
+            error.to_string(),
+            "x.db has format 1, this program reads format 2; start the version that wrote it"
+        );
         assert!(open_read_only(&Place::new(Some(dir.path()), "none.db"), "none.db", 1).is_err());
     }
 }

@@ -97,7 +97,12 @@ impl SqliteRegistry {
         for (what, text) in [("document kind", kind), ("document name", name)] {
             if text.is_empty() || text.len() > LONGEST_NAME {
                 let detail = format!("{} bytes, 1 to {LONGEST_NAME} expected", text.len());
-                return Err(StateError::Rejected { what, name: text.chars().take(80).collect(), code: "bad_name", detail });
+                return Err(StateError::Rejected {
+                    what,
+                    name: text.chars().take(80).collect(),
+                    code: "bad_name",
+                    detail,
+                });
             }
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -173,15 +178,14 @@ fn key(kind: &str, name: &str, version: u32, time: TimeMs) -> Vec<u8> {
 }
 
 fn document(row: &Row<'_>) -> Result<Document> {
-    let (kind, name, version, time, sealed): (String, String, u32, TimeMs, Vec<u8>) = (|| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-    })()
-    .during("read a document")?;
+    let (kind, name, version, time, sealed): (String, String, u32, TimeMs, Vec<u8>) =
+        (|| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))().during("read a document")?;
     let json = db::unseal("document", &key(&kind, &name, version, time), &sealed)?;
     let value = if json.is_empty() {
         None
     } else {
-        let damaged = |e: serde_json::Error| StateError::Damaged { what: format!("{kind} {name}"), detail: e.to_string() };
+        let damaged =
+            |e: serde_json::Error| StateError::Damaged { what: format!("{kind} {name}"), detail: e.to_string() };
         Some(serde_json::from_slice(json).map_err(damaged)?)
     };
     Ok(Document { kind, name, version, time, value })

@@ -216,7 +216,8 @@ fn lock(dir: &Path) -> Result<File> {
     let io = |action, path: &Path, source| StateError::Io { action, path: path.to_path_buf(), source };
     fs::create_dir_all(dir).map_err(|e| io("create", dir, e))?;
     let path = dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|e| io("open", &path, e))?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(|e| io("open", &path, e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: dir.to_path_buf() }),

@@ -34,7 +34,11 @@ fn the_folds_are_the_same_after_reopening() {
     state.registry.put("scenario", "home", &json!({})).unwrap();
     let digest = state.blobs.put(b"component").unwrap();
     let appended = state
-        .append(vec![order("1", "ann", &["a", "b"], 1_000), order("2", "ann", &["a", "new"], 2_000), order("1", "ann", &["a"], 3_000)])
+        .append(vec![
+            order("1", "ann", &["a", "b"], 1_000),
+            order("2", "ann", &["a", "new"], 2_000),
+            order("1", "ann", &["a"], 3_000),
+        ])
         .unwrap();
     assert_eq!(appended.accepted, [true, true, false]);
     let before = state.visitor("ann");
@@ -52,7 +56,12 @@ fn the_folds_are_the_same_after_reopening() {
     assert_eq!(state.blobs.get(&digest).unwrap(), b"component");
     assert_eq!(state.registry.list("scenario").unwrap().len(), 1);
     let mut seen = 0;
-    state.scan(2, &mut |chunk| { seen += chunk.events.len(); ControlFlow::Continue(()) }).unwrap();
+    state
+        .scan(2, &mut |chunk| {
+            seen += chunk.events.len();
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(seen, 1);
 }
 
@@ -89,6 +98,7 @@ fn an_erased_visitor_is_unknown_now_and_after_reopening() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "waits for a thread that answers nobody")]
 fn lists_follow_by_themselves_when_it_is_quiet() {
     let state = State::in_memory().unwrap();
     state.catalogue.upsert(vec![item("a"), item("b")]).unwrap();
@@ -100,4 +110,54 @@ fn lists_follow_by_themselves_when_it_is_quiet() {
         assert!(Instant::now() < deadline, "no refresh after events stopped coming");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+}
+
+/// `cargo test -p qianmian-state --release -- --ignored --nocapture state_speed`
+#[test]
+#[ignore = "a measurement, not a check"]
+#[allow(clippy::print_stderr, reason = "it prints what it measured")]
+fn state_speed() {
+    let dir = tempfile::tempdir_in(".").unwrap();
+    let state = State::open(dir.path()).unwrap();
+    let name = |i: usize| format!("item-{}", i % 20_000);
+    let described = |i: usize| Item {
+        categories: vec![format!("c{}", i % 40)],
+        tags: vec![format!("t{}", i % 200)],
+        brand: format!("b{}", i % 300),
+        ..item(&name(i))
+    };
+    let start = Instant::now();
+    state.catalogue.upsert((0..20_000).map(described).collect()).unwrap();
+    eprintln!("20k items: {:?}", start.elapsed());
+    let start = Instant::now();
+    for i in 0..100 {
+        state.catalogue.patch(&name(i), &json!({"stock": {"sellable": i}})).unwrap();
+    }
+    eprintln!("a patch of the stock among 20k items: {:?}", start.elapsed() / 100);
+    let start = Instant::now();
+    for i in 0..100 {
+        state.catalogue.reserve(&[format!("new-{i}")]);
+    }
+    eprintln!("a placeholder among 20k items: {:?}", start.elapsed() / 100);
+
+    let start = Instant::now();
+    for batch in 0..1_000 {
+        let events = (batch * 1000..(batch + 1) * 1000).map(|i: usize| Event {
+            kind: if i % 20 == 0 { EventKind::Purchase } else { EventKind::View },
+            ..order(&format!("e{i}"), &format!("v{}", i * 7919 % 50_000), &[&name(i * 31 % 4_001)], i as i64 * 500 + 1)
+        });
+        while state.queued() > 100_000 {
+            std::thread::yield_now();
+        }
+        state.submit(events.collect(), Box::new(|r| drop(r.unwrap()))).unwrap();
+    }
+    state.refresh().unwrap();
+    let rate = 1e6 / start.elapsed().as_secs_f64();
+    eprintln!("1M events stored, folded and refreshed: {rate:.0}/s");
+    drop(state);
+    let start = Instant::now();
+    let state = State::open(dir.path()).unwrap();
+    eprintln!("reopened with folds rebuilt: {:.0} events/s", 1e6 / start.elapsed().as_secs_f64());
+    let start = Instant::now();
+    eprintln!("erasing {} events of a visitor among 1M: {:?}", state.erase_visitor("v0").unwrap(), start.elapsed());
 }

@@ -108,6 +108,8 @@ def to_onnx(booster: lgb.Booster) -> bytes:
     types = [("input", FloatTensorType([None, booster.num_feature()]))]
     # A name, because the converter would make one up at random.
     model = convert_lightgbm(booster, name="ranker", initial_types=types, target_opset=OPSET)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
     onnx.checker.check_model(model)
     return model.SerializeToString()
 

@@ -68,7 +68,10 @@ fn check_sizes(item: &Item) -> Result<(), Broken> {
         at_most("an attribute's name", name.len(), NAME, "bytes")?;
         match value {
             Value::Array(_) | Value::Object(_) => {
-                return Err(("bad_attribute", format!("attribute {name:?} is nested; a number, text or boolean expected")));
+                return Err((
+                    "bad_attribute",
+                    format!("attribute {name:?} is nested; a number, text or boolean expected"),
+                ));
             }
             Value::String(text) => at_most("an attribute", text.len(), TITLE, "bytes")?,
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -86,7 +89,10 @@ fn check_embeddings(item: &Item) -> Result<(), Broken> {
             return Err(("bad_embedding", format!("embedding {space:?} is empty or all zero: it has no direction")));
         }
         if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
-            return Err(("bad_embedding", format!("embedding {space:?} is {} at {at}, finite numbers expected", vector[at])));
+            return Err((
+                "bad_embedding",
+                format!("embedding {space:?} is {} at {at}, finite numbers expected", vector[at]),
+            ));
         }
     }
     Ok(())

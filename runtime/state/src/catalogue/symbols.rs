@@ -14,10 +14,7 @@ pub struct Symbols {
 impl Default for Symbols {
     fn default() -> Self {
         let none: Arc<str> = Arc::from("");
-        Self {
-            texts: Arc::new(vec![Arc::clone(&none)]),
-            numbers: Arc::new(std::iter::once((none, 0)).collect()),
-        }
+        Self { texts: Arc::new(vec![Arc::clone(&none)]), numbers: Arc::new(std::iter::once((none, 0)).collect()) }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::Catalogue;
 use crate::fold::pairs::{PairValue, cosine, fading};
 use crate::fold::{Folds, Relation};
 use qianmian_core::{ColumnValues, ItemRow, RequestContext};
-use rustc_hash::FxHasher;
+use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::Hasher;
 
 /// Anchors that are used: the last ones.
@@ -34,36 +34,31 @@ impl Folds {
         name: &str,
     ) -> Option<ColumnValues> {
         let anchors = &ctx.request.items;
-        let anchors = &anchors[anchors.len().saturating_sub(ANCHORS)..];
+        let anchors = last(anchors, ANCHORS);
         if let Some(at) = BOUGHT.iter().position(|bought| *bought == name) {
             let key = format!("anchor.bought.{:x}", digest(rows));
             let all = ctx.memo(&key, || self.bought_with(ctx, anchors, rows));
             return Some(ColumnValues::Numbers(all[at * rows.len()..(at + 1) * rows.len()].to_vec()));
         }
-        let share = |same: &dyn Fn(usize, usize) -> Option<bool>| {
-            numbers(rows, |row| {
-                let known = |anchor: &ItemRow| row.index().max(anchor.index()) < catalogue.len();
-                let mut pairs = anchors.iter().filter(|a| known(a)).map(|a| same(a.index(), row.index()));
-                let (mut all, mut equal) = (0, 0);
-                while let Some(pair) = pairs.next() {
-                    let Some(pair) = pair else { return f32::NAN };
-                    all += 1;
-                    equal += u32::from(pair);
+        // The share of anchors whose symbol is the row's; 0 is none.
+        let share = |symbol: &dyn Fn(usize) -> u32| {
+            let of = |row: &ItemRow| if row.index() < catalogue.len() { symbol(row.index()) } else { 0 };
+            let theirs: Vec<u32> = anchors.iter().map(of).collect();
+            numbers(rows, |row| match of(&row) {
+                0 => f32::NAN,
+                own => {
+                    let equal = theirs.iter().filter(|symbol| **symbol == own).count();
+                    ratio(equal as f64, theirs.len() as f64) as f32
                 }
-                ratio(f64::from(equal), f64::from(all)) as f32
             })
         };
         Some(match name {
             "viewed_similarity" => self.counted_with(Relation::Viewed, anchors, rows),
             "next_similarity" => self.counted_with(Relation::Next, anchors, rows),
-            "same_category" => share(&|anchor, row| {
-                let own = catalogue.categories[row].first()?;
-                Some(catalogue.categories[anchor].first() == Some(own))
-            }),
-            "same_brand" => share(&|anchor, row| {
-                let own = catalogue.brand[row];
-                (own != 0).then(|| catalogue.brand[anchor] == own)
-            }),
+            "next_similarity_last" => self.counted_with(Relation::Next, last(anchors, 1), rows),
+            "next_similarity_last5" => self.counted_with(Relation::Next, last(anchors, LAST), rows),
+            "same_category" => share(&|at| catalogue.categories[at].first().copied().unwrap_or(0)),
+            "same_brand" => share(&|at| catalogue.brand[at]),
             "price_ratio" => {
                 let prices = anchors.iter().filter_map(|a| catalogue.price.get(a.index())).filter(|p| !p.is_nan());
                 let (sum, count) = prices.fold((0.0, 0.0), |(sum, count), p| (sum + f64::from(*p), count + 1.0));
@@ -87,13 +82,12 @@ impl Folds {
         let (recent, together_last, mean, highest) = (next(), next(), next(), next());
         let bought = self.bought();
         let fading = fading(ctx.now);
+        let places = Places::new(rows);
         let totals: Vec<f32> = rows.iter().map(|row| bought.total(row.0)).collect();
         for (place, anchor) in anchors.iter().enumerate() {
             let is_last = place + LAST >= anchors.len();
-            let Some(partners) = bought.partners(anchor.0).filter(|partners| !partners.is_empty()) else { continue };
             let own = bought.total(anchor.0);
-            for (at, row) in rows.iter().enumerate() {
-                let Some(pair) = partners.get(&row.0) else { continue };
+            places.shared(bought.partners(anchor.0), rows, |at, pair| {
                 let count = pair.count();
                 let similarity = cosine(count, own, totals[at]);
                 sum[at] += similarity;
@@ -107,7 +101,7 @@ impl Folds {
                 let confidence = count / own.max(1.0);
                 mean[at] += confidence;
                 highest[at] = highest[at].max(confidence);
-            }
+            });
         }
         let count = anchors.len() as f32;
         mean.iter_mut().for_each(|mean| *mean /= count);
@@ -120,17 +114,68 @@ impl Folds {
     fn counted_with(&self, relation: Relation, anchors: &[ItemRow], rows: &[ItemRow]) -> ColumnValues {
         let pairs = self.counted(relation);
         let mut sums = vec![0f32; rows.len()];
+        let places = Places::new(rows);
         for anchor in anchors {
-            let Some(partners) = pairs.partners(anchor.0).filter(|partners| !partners.is_empty()) else { continue };
             let own = pairs.total(anchor.0);
-            for (sum, row) in sums.iter_mut().zip(rows) {
-                if let Some(count) = partners.get(&row.0) {
-                    *sum += cosine(*count, own, pairs.total(row.0));
-                }
-            }
+            places.shared(pairs.partners(anchor.0), rows, |at, count| {
+                sums[at] += cosine(*count, own, pairs.total(rows[at].0));
+            });
         }
         ColumnValues::Numbers(sums)
     }
+}
+
+/// Where each row stands, in a table small enough for the nearest cache: `row % size` to the last place with it, from
+/// 1, and for each place the one before it in the same slot.
+struct Places {
+    slots: Vec<u32>,
+    before: Vec<u32>,
+}
+
+impl Places {
+    fn new(rows: &[ItemRow]) -> Self {
+        let size = (rows.len() * 4).next_power_of_two().max(16);
+        let mut places = Self { slots: vec![0; size], before: vec![0; rows.len()] };
+        for (at, row) in rows.iter().enumerate() {
+            let slot = &mut places.slots[row.index() & (size - 1)];
+            places.before[at] = std::mem::replace(slot, at as u32 + 1);
+        }
+        places
+    }
+
+    /// Calls `each` with every place whose row is among `partners`: by walking the partners where they are few, by
+    /// asking for each row where they are many.
+    fn shared<V>(
+        &self,
+        partners: Option<&FxHashMap<u32, V>>,
+        rows: &[ItemRow],
+        mut each: impl FnMut(usize, &V),
+    ) {
+        let Some(partners) = partners else { return };
+        if partners.len() > rows.len() * 2 {
+            for (at, row) in rows.iter().enumerate() {
+                if let Some(value) = partners.get(&row.0) {
+                    each(at, value);
+                }
+            }
+            return;
+        }
+        for (row, value) in partners {
+            let mut place = self.slots[*row as usize & (self.slots.len() - 1)];
+            while place != 0 {
+                let at = place as usize - 1;
+                if rows[at].0 == *row {
+                    each(at, value);
+                }
+                place = self.before[at];
+            }
+        }
+    }
+}
+
+/// The last `count` of them, or all.
+fn last(anchors: &[ItemRow], count: usize) -> &[ItemRow] {
+    &anchors[anchors.len().saturating_sub(count)..]
 }
 
 fn digest(rows: &[ItemRow]) -> u64 {

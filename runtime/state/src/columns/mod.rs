@@ -85,6 +85,8 @@ const NAMES: &[&str] = &[
     "anchor.confidence_max",
     "anchor.viewed_similarity",
     "anchor.next_similarity",
+    "anchor.next_similarity_last",
+    "anchor.next_similarity_last5",
     "anchor.same_category",
     "anchor.same_brand",
     "anchor.price_ratio",

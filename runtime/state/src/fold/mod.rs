@@ -26,7 +26,7 @@ pub use trends::TRENDING;
 
 use crate::{Catalogue, CatalogueStore};
 use arc_swap::ArcSwap;
-use pairs::{PairValue, Pairs};
+use pairs::{Lists, PairValue, Pairs};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use qianmian_core::{Event, EventKind, ItemRow, TimeMs, Visitor};
 use rustc_hash::FxHashMap;
@@ -40,6 +40,8 @@ use visitors::{Line, Moment, Trace, Visitors};
 const ALL_PAIRS: usize = 500;
 /// Lines of an order that are followed as one step of a sequence.
 const ORDER_STEP: usize = 50;
+/// Lines of an order a line follows.
+const LINE_REACH: usize = 5;
 
 /// Which pair counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +53,6 @@ pub enum Relation {
     /// One after the other.
     Next = 2,
 }
-
-/// Neighbour lists by row.
-pub(crate) type Lists = Vec<Arc<[Neighbour]>>;
 
 /// Everything folded from events.
 pub struct Folds {
@@ -158,6 +157,7 @@ impl Folds {
     fn pair(&self, lines: &[Line], trace: &Trace, kind: EventKind, time: TimeMs) {
         if kind == EventKind::Purchase {
             self.pair_order(lines, pairs::growth(time));
+            self.follow_lines(lines);
         }
         if let (Some(session), [line]) = (&trace.session, lines) {
             let mut viewed = self.viewed.write();
@@ -172,11 +172,24 @@ impl Folds {
             let mut next = self.next.write();
             let step = lines.iter().take(ORDER_STEP).map(|line| line.row).filter(|row| trace.same != Some(*row));
             let step: Vec<u32> = step.collect();
-            for row in &step {
-                next.count(*row);
+            // The lines of an order are counted where they follow one another.
+            if kind != EventKind::Purchase {
+                step.iter().for_each(|row| next.count(*row));
             }
             for (before, weight) in &trace.previous {
                 next.add(*before, step.iter().map(|row| (*row, *weight)), 0.0);
+            }
+        }
+    }
+
+    /// Inside an order each line follows those up to [`LINE_REACH`] before it, nearer ones more: people put together what
+    /// belongs together one after the other.
+    fn follow_lines(&self, lines: &[Line]) {
+        let mut next = self.next.write();
+        for (at, line) in lines.iter().enumerate() {
+            next.count(line.row);
+            for distance in 1..=LINE_REACH.min(at) {
+                next.add(lines[at - distance].row, [(line.row, 1.0 / distance as f32)], 0.0);
             }
         }
     }
@@ -213,16 +226,23 @@ impl Folds {
 
     fn refresh_lists<V: PairValue>(&self, pairs: &RwLock<Pairs<V>>, relation: Relation) {
         let dirty = pairs.write().take_dirty();
+        let lists = &self.neighbours[relation as usize];
+        // In small portions: a reader waits for one at most.
         for rows in dirty.chunks(256) {
             let made: Vec<_> = rows.iter().map(|row| pairs.read().nearest(*row)).collect();
-            let mut lists = self.neighbours[relation as usize].write();
-            for (row, list) in rows.iter().zip(made) {
-                let at = *row as usize;
-                if lists.len() <= at {
-                    lists.resize_with(at + 1, || Arc::from([]));
-                }
-                lists[at] = list;
-            }
+            let mut lists = lists.write();
+            rows.iter().zip(made).for_each(|(row, list)| lists.set_nearest(*row, list));
+        }
+        if relation == Relation::Next {
+            return;
+        }
+        for rows in dirty.chunks(256) {
+            let made: Vec<_> = {
+                let lists = lists.read();
+                rows.iter().map(|row| pairs.read().claims(*row, &lists.floors)).collect()
+            };
+            let mut lists = lists.write();
+            rows.iter().zip(made).for_each(|(row, list)| lists.set_claims(*row, list));
         }
     }
 
@@ -274,7 +294,7 @@ impl Folds {
     /// The neighbours of one item as of the last refresh, nearest first.
     #[must_use]
     pub fn neighbours(&self, relation: Relation, row: ItemRow) -> Arc<[Neighbour]> {
-        self.lists(relation).get(row.index()).map_or_else(|| Arc::from([]), Arc::clone)
+        self.lists(relation).nearest.get(row.index()).map_or_else(|| Arc::from([]), Arc::clone)
     }
 
     pub(crate) fn lists(&self, relation: Relation) -> RwLockReadGuard<'_, Lists> {

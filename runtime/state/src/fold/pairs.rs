@@ -6,7 +6,9 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Neighbours kept in a list.
-pub const NEIGHBOURS: usize = 4000;
+pub const NEIGHBOURS: usize = 200;
+/// Most items that one item may be counted for, see [`Pairs::claims`]: bounds what an item everybody buys costs.
+const CLAIMS: usize = 2000;
 /// Added to the cosine's denominator: pairs seen seldom are pulled towards 0.
 pub const SHRINK: f32 = 10.0;
 /// An item's partners are cut back to half of this when they exceed it: memory stays bounded by the number of items.
@@ -166,6 +168,59 @@ impl<V: PairValue> Pairs<V> {
         }
         found.sort_unstable_by(order);
         found.into()
+    }
+
+    /// The items that count `row` among their own nearest, by row; `floors` is the similarity of each item's last
+    /// neighbour. Summing over these and not over `row`'s nearest gives every candidate the same number of terms, so
+    /// that what goes with everything a little does not win: on real orders twice the quality. For symmetric counts.
+    pub fn claims(&self, row: u32, floors: &[f32]) -> Arc<[Neighbour]> {
+        let own = self.total(row);
+        let mut found: Vec<Neighbour> = self
+            .partners(row)
+            .into_iter()
+            .flatten()
+            .map(|(&other, value)| Neighbour { row: other, similarity: cosine(value.count(), own, self.total(other)) })
+            .filter(|n| n.similarity >= floors.get(n.row as usize).copied().unwrap_or(0.0))
+            .collect();
+        if found.len() > CLAIMS {
+            let order =
+                |a: &Neighbour, b: &Neighbour| b.similarity.total_cmp(&a.similarity).then(a.row.cmp(&b.row));
+            found.select_nth_unstable_by(CLAIMS, order);
+            found.truncate(CLAIMS);
+        }
+        found.sort_unstable_by_key(|n| n.row);
+        found.into()
+    }
+}
+
+/// Lists by row, as of the last refresh.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    /// The nearest of each item, nearest first.
+    pub nearest: Vec<Arc<[Neighbour]>>,
+    /// What each item is counted for; empty for directed counts.
+    pub claims: Vec<Arc<[Neighbour]>>,
+    /// The similarity of each item's last neighbour; 0 where its list is not full.
+    pub floors: Vec<f32>,
+}
+
+impl Lists {
+    pub fn set_nearest(&mut self, row: u32, list: Arc<[Neighbour]>) {
+        let at = row as usize;
+        if self.nearest.len() <= at {
+            self.nearest.resize_with(at + 1, || Arc::from([]));
+            self.floors.resize(at + 1, 0.0);
+        }
+        self.floors[at] = list.get(NEIGHBOURS - 1).map_or(0.0, |last| last.similarity);
+        self.nearest[at] = list;
+    }
+
+    pub fn set_claims(&mut self, row: u32, list: Arc<[Neighbour]>) {
+        let at = row as usize;
+        if self.claims.len() <= at {
+            self.claims.resize_with(at + 1, || Arc::from([]));
+        }
+        self.claims[at] = list;
     }
 }
 

@@ -53,7 +53,9 @@ impl SqliteLog {
             None => None,
         };
         let mut seen = FxHashSet::default();
-        let (len, last) = load_ids(&db, |id| drop(seen.insert(number(id))))?;
+        let (len, last) = load_ids(&db, |id| {
+            seen.insert(number(id));
+        })?;
         Ok(Self { write: Mutex::new(Some(WriteSide { db, seen })), read, len: len.into(), last: last.into() })
     }
 

@@ -74,7 +74,10 @@ fn duplicates_are_found_within_and_across_batches_and_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let log = SqliteLog::open(Some(dir.path())).unwrap();
     let twice = vec![event("a", "v"), event("a", "v"), event("b", "v")];
-    assert_eq!(log.append(&twice).unwrap(), Appended { accepted: vec![true, false, true], first_offset: 1, last_offset: 2 });
+    assert_eq!(
+        log.append(&twice).unwrap(),
+        Appended { accepted: vec![true, false, true], first_offset: 1, last_offset: 2 }
+    );
     assert_eq!(log.append(&twice).unwrap(), Appended { accepted: vec![false; 3], first_offset: 0, last_offset: 0 });
     drop(log);
     let log = SqliteLog::open(Some(dir.path())).unwrap();
@@ -194,6 +197,9 @@ fn append_speed() {
         let start = std::time::Instant::now();
         drop(SqliteLog::open(Some(dir.path())).unwrap());
         let bytes = std::fs::metadata(dir.path().join(NAME)).unwrap().len() / u64::from(count);
-        eprintln!("batches of {size}: {rate:.0} events/s, p99 {p99:?}, scan {scan:.0}/s, reopen {:?}, {bytes} bytes/event", start.elapsed());
+        eprintln!(
+            "batches of {size}: {rate:.0} events/s, p99 {p99:?}, scan {scan:.0}/s, reopen {:?}, {bytes} bytes/event",
+            start.elapsed()
+        );
     }
 }

@@ -46,7 +46,8 @@ fn many_threads_one_order() {
             scope.spawn(move || {
                 for b in 0..50 {
                     // every fourth id is shared by all threads: exactly one of the four is new
-                    let events = (0..8).map(|i| event(if i % 4 == 0 { format!("{b}/{i}") } else { format!("{t}/{b}/{i}") }));
+                    let events =
+                        (0..8).map(|i| event(if i % 4 == 0 { format!("{b}/{i}") } else { format!("{t}/{b}/{i}") }));
                     let answers = Arc::clone(answers);
                     writer.submit(events.collect(), Box::new(move |r| answers.lock().push(r.unwrap()))).unwrap();
                 }

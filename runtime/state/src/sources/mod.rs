@@ -17,10 +17,12 @@ use crate::fold::decay::{WEEK, days, fade, landmark_log2};
 use crate::fold::trends::{Follow, TrendList};
 use crate::fold::{Folds, Relation};
 use pick::Pick;
-use qianmian_core::{Basis, ItemRow, RequestContext, Scope, Source, SourceSpec};
+use qianmian_core::{Basis, ItemHistory, ItemRow, RequestContext, Scope, Source, SourceSpec};
 
 /// Days after which an order counts half for buying again.
-const AGAIN_HALF_LIFE: f64 = 1e9;
+const AGAIN_HALF_LIFE: f64 = 1e6;
+/// Decayed orders of everybody at which an item's popularity is worth half an order of the visitor's own.
+const AGAIN_POPULAR: f64 = 100.0;
 /// Items an exploration draws for each it returns, to choose the least shown of.
 const DRAWS: usize = 8;
 
@@ -40,7 +42,7 @@ impl Folds {
             Source::BoughtTogether(basis) => self.together(&pick, catalogue, ctx, Relation::Bought, *basis),
             Source::ViewedTogether(basis) => self.together(&pick, catalogue, ctx, Relation::Viewed, *basis),
             Source::NextAfter(basis) => self.together(&pick, catalogue, ctx, Relation::Next, *basis),
-            Source::BuyAgain => pick.best(again(ctx)),
+            Source::BuyAgain => pick.best(self.again(ctx)),
             Source::Trending(scope) => self.popular(&pick, ctx, *scope),
             Source::Newest => newest(&pick, catalogue, ctx),
             Source::Same(attribute) => pick.best(self.same(&pick, catalogue, ctx, *attribute)),
@@ -95,6 +97,18 @@ impl Folds {
         }
     }
 
+    /// Most of a history was ordered once: what others order now tells those apart.
+    fn again(&self, ctx: &RequestContext) -> Vec<(ItemRow, f32)> {
+        let stats = self.stats();
+        let score = |row: ItemRow, history: &ItemHistory| {
+            let own = f64::from(history.orders) * fade(days(ctx.now, history.last_order), AGAIN_HALF_LIFE);
+            let orders = stats.items.get(row.index()).map_or(0.0, |item| item.orders_90d.read(ctx.now, 90.0));
+            (own + orders / (orders + AGAIN_POPULAR)) as f32
+        };
+        let bought = ctx.visitor.items.iter().filter(|(_, history)| history.orders > 0);
+        bought.map(|(row, history)| (*row, score(*row, history))).collect()
+    }
+
     /// Draws rows at random and scores those seldom shown highest, at random among equals.
     fn seldom_shown(
         &self,
@@ -133,12 +147,6 @@ impl Folds {
         };
         rows.into_iter().map(|row| (row, score(row))).collect()
     }
-}
-
-fn again(ctx: &RequestContext) -> Vec<(ItemRow, f32)> {
-    let bought = ctx.visitor.items.iter().filter(|(_, history)| history.orders > 0);
-    let score = |orders: u32, last| orders as f32 * fade(days(ctx.now, last), AGAIN_HALF_LIFE) as f32;
-    bought.map(|(row, history)| (*row, score(history.orders, history.last_order))).collect()
 }
 
 fn newest(pick: &Pick<'_>, catalogue: &Catalogue, ctx: &RequestContext) -> Vec<(ItemRow, f32)> {

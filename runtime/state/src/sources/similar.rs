@@ -10,7 +10,7 @@ const HISTORY: usize = 400;
 /// Anchors that are used: the last ones.
 const ANCHORS: usize = 100;
 /// Days after which an item of the history weighs half.
-const HISTORY_HALF_LIFE: f64 = 1e9;
+const HISTORY_HALF_LIFE: f64 = 1e6;
 /// What each anchor weighs against the one put into the cart after it.
 const ANCHOR_FADE: f32 = 0.9;
 
@@ -50,11 +50,13 @@ pub(super) fn anchor_basis(ctx: &RequestContext) -> Vec<(ItemRow, f32)> {
 }
 
 impl Folds {
-    /// Weighted sums of the neighbour lists of `basis`: `rows` sums, then `rows` highest single terms; by row.
+    /// Weighted sums over `basis`: `rows` sums, then `rows` highest single terms; by row. A pair counts when the item
+    /// of the basis is among the candidate's nearest; for next after, when the candidate is among the item's.
     fn sums(&self, relation: Relation, basis: &[(ItemRow, f32)], rows: usize) -> Vec<f32> {
         let mut sums = vec![0f32; rows * 2];
         let (sum, max) = sums.split_at_mut(rows);
         let lists = self.lists(relation);
+        let lists = if relation == Relation::Next { &lists.nearest } else { &lists.claims };
         for (row, weight) in basis {
             let Some(list) = lists.get(row.index()) else { continue };
             for neighbour in list.iter() {
