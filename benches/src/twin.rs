@@ -4,8 +4,9 @@
 //! same pages before it measures.
 
 use qianmian_core::expr::Expression;
+use qianmian_core::source::Attribute;
 use qianmian_core::{
-    Attribute, Basis, Candidates, ColumnValues, ItemKind, ItemRow, Page, Reach, ReachError, RequestContext, Scope,
+    Basis, Candidates, ColumnValues, ItemKind, ItemRow, Page, Reach, ReachError, RequestContext, Scope,
     Shelf, Source, SourceSpec, diversity,
 };
 use rustc_hash::{FxHashMap, FxHashSet};

@@ -64,9 +64,10 @@ impl Generation {
         if mode == Mode::Auto && share < LEAST_SHARE {
             return None;
         }
-        // One of the sample at least, lest the width be infinite; twice k, as the last places of a walk are the poorest.
-        let wanted = k as f32 * 2.0 / share.max(1.0 / SAMPLE as f32);
-        let width = self.spec.ef_search.max(wanted.ceil() as usize).min(self.len());
+        // Twice k, as the last places of a walk are the poorest; and a filter makes poorer places count. One of the
+        // sample at least, lest the width be infinite.
+        let wanted = self.spec.ef_search.max(k.saturating_mul(2)) as f32 / share.max(1.0 / SAMPLE as f32);
+        let width = (wanted.ceil() as usize).min(self.len());
         (mode == Mode::Graph || width * ROWS_PER_PLACE < self.len()).then_some((graph, width))
     }
 

@@ -122,6 +122,12 @@ impl BitTrees {
     pub(super) fn sum(&self, rows: &[f32], width: usize, sums: &mut [f32]) {
         Arch::new().dispatch(Sum { trees: self, rows, width, sums });
     }
+
+    /// As on a processor without vectors.
+    #[cfg(test)]
+    pub(super) fn sum_scalar(&self, rows: &[f32], width: usize, sums: &mut [f32]) {
+        pulp::Scalar::new().vectorize(Sum { trees: self, rows, width, sums });
+    }
 }
 
 /// The features that are asked for, sorted.

@@ -164,6 +164,11 @@ fn check(a: &Arrays, rows: &[f32], vectorised: Option<bool>) -> Result<(), TestC
     ensemble.walk(rows, width, &mut slow);
     ensemble.finish(&mut slow);
     prop_assert_eq!(&fast, &slow);
+    if let Some(bits) = &ensemble.bits {
+        bits.sum_scalar(rows, width, &mut fast);
+        ensemble.finish(&mut fast);
+        prop_assert_eq!(&fast, &slow);
+    }
     for (row, score) in rows.chunks_exact(width).zip(&slow) {
         prop_assert_eq!(reference(a, row), *score, "{:?}", row);
     }

@@ -1,6 +1,7 @@
 //! The home strategy: what a visitor sees first.
 //!
-//! A page of shelves, each with its own candidates; no item stands on two of them. The shelf `for_you` mixes what is
+//! A page of shelves, each with its own candidates; no item stands on two of them, and shelves of a fixed size choose
+//! first. The shelf `for_you` mixes what is
 //! near the visitor, bought together with, viewed together with and following what they had, what they buy again, what
 //! trends with everybody and in their region, what is new, and a little exploration; it is ranked by a model, or by
 //! blending where there is none, and alike items are kept apart. For a visitor nobody knows only what trends, what is
@@ -30,13 +31,21 @@ impl Strategy for Home {
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {
-        let mut page = Page::new();
         let shelves = parameters.shelves();
-        let sizes = sizes(&shelves, request.limit);
-        for (shelf, size) in shelves.iter().zip(sizes) {
-            let size = size.min(page.room(request.limit));
+        let mut filled: Vec<Option<Set>> = shelves.iter().map(|_| None).collect();
+        let mut taken = Vec::new();
+        for at in order(&shelves) {
+            let size = size(&shelves, at, request.limit, taken.len() as u32, &filled);
             if size > 0 {
-                let set = fill(&parameters, shelf, size, &page).map_err(|e| e.at(&format!("shelf {}", shelf.id)))?;
+                let shelf = &shelves[at];
+                let set = fill(&parameters, shelf, size, &taken).map_err(|e| e.at(&format!("shelf {}", shelf.id)))?;
+                taken.extend(set.rows());
+                filled[at] = Some(set);
+            }
+        }
+        let mut page = Page::new();
+        for (shelf, set) in shelves.iter().zip(filled) {
+            if let Some(set) = set {
                 page.push(&shelf.id, &shelf.title, set, Vec::new());
             }
         }
@@ -44,19 +53,29 @@ impl Strategy for Home {
     }
 }
 
-/// Fixed sizes as they are; shelves without one share what is left, at least half of the page.
-fn sizes(shelves: &[ShelfSpec], limit: u32) -> Vec<u32> {
-    let fixed: u32 = shelves.iter().filter_map(|shelf| shelf.size).sum();
-    let open = shelves.iter().filter(|shelf| shelf.size.is_none()).count().max(1) as u32;
-    let rest = limit.saturating_sub(fixed).max(limit.div_ceil(2)).div_ceil(open);
-    shelves.iter().map(|shelf| shelf.size.unwrap_or(rest)).collect()
+/// Shelves of a fixed size choose first: few items fit them, while the others find something for everybody.
+fn order(shelves: &[ShelfSpec]) -> impl Iterator<Item = usize> {
+    let of = |open: bool| (0..shelves.len()).filter(move |at| shelves[*at].size.is_none() == open);
+    of(false).chain(of(true))
 }
 
-fn fill(parameters: &Parameters, shelf: &ShelfSpec, size: u32, page: &Page) -> Result<Set> {
+/// The slots of shelf `at` when `taken` are gone: fixed ones get their size, but leave half of the page to the others;
+/// those share what is left.
+fn size<T>(shelves: &[ShelfSpec], at: usize, limit: u32, taken: u32, filled: &[Option<T>]) -> u32 {
+    let left = limit.saturating_sub(taken);
+    let open = || shelves.iter().zip(filled).filter(|(shelf, done)| shelf.size.is_none() && done.is_none()).count();
+    match shelves[at].size {
+        Some(size) if open() > 0 => size.min((limit / 2).saturating_sub(taken)),
+        Some(size) => size.min(left),
+        None => left.div_ceil(open().max(1) as u32),
+    }
+}
+
+fn fill(parameters: &Parameters, shelf: &ShelfSpec, size: u32, taken: &[Row]) -> Result<Set> {
     let kinds = shelf.kinds.as_ref().unwrap_or(&parameters.kinds);
     let mix = mix(parameters, shelf.from);
     let set = mix.retrieve(&kinds.0)?;
-    set.without(page.rows());
+    set.without(taken);
     if parameters.only_new {
         set.without_seen(&[EventKind::Purchase]);
     }

@@ -119,8 +119,13 @@ mod tests {
 
     #[test]
     fn shelves_share_the_page() {
-        let parameters = Parameters::default();
-        assert_eq!(crate::sizes(&parameters.shelves(), 20), [12, 4, 4]);
-        assert_eq!(crate::sizes(&parameters.shelves(), 6), [3, 4, 4]);
+        let shelves = Parameters::default().shelves();
+        assert_eq!(crate::order(&shelves).collect::<Vec<_>>(), [1, 2, 0]);
+        let none = [None::<()>, None, None];
+        assert_eq!(crate::size(&shelves, 1, 20, 0, &none), 4);
+        assert_eq!(crate::size(&shelves, 0, 20, 8, &none), 12);
+        // Half of a small page stays for the shelf without a size.
+        assert_eq!(crate::size(&shelves, 2, 6, 3, &none), 0);
+        assert_eq!(crate::size(&shelves, 0, 6, 3, &none), 3);
     }
 }

@@ -54,7 +54,7 @@ pub struct Outcome {
     pub log: Vec<String>,
     /// What it did; empty unless the request asks for an explanation.
     pub steps: Vec<Step>,
-    /// What was not there or failed: `source:NAME`, `model:NAME`, `space:NAME`, `failed:WHAT`.
+    /// What was not there or failed: `source:NAME`, `model:NAME`, `space:NAME`, `failed:OPERATION`.
     pub degraded: Vec<String>,
 }
 

@@ -169,9 +169,10 @@ impl State {
         let said = result.as_ref().err().map(ToString::to_string);
         let argument = || said.map_or_else(argument, |error| error);
         self.call.end_step(start, operation, argument, set);
-        if let Err(error @ ReachError::Failed { what, .. }) = &result {
-            let what = format!("failed:{what}");
-            self.call.degrade(what, error);
+        if let Err(error @ ReachError::Failed { .. }) = &result
+            && !matches!(operation, "score" | "spread")
+        {
+            self.call.degrade(format!("failed:{operation}"), error);
         }
         Ok(result?)
     }

@@ -190,7 +190,8 @@ impl EmbeddingStore {
             .put(spec, rows, flat, dim)
             .map_err(|error| ApiError::unprocessable("bad_vectors", error.to_string()))?;
         self.visitor_vectors.put(space, settings.visitor.clone());
-        Ok(report.rejected.iter().take(100).map(ToString::to_string).collect())
+        let told = report.rejected.iter().take(100);
+        Ok(told.map(|bad| format!("{}: {}", ids.get(bad.position).copied().unwrap_or("?"), bad.reason)).collect())
     }
 }
 

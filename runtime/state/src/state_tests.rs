@@ -143,7 +143,7 @@ fn state_speed() {
     let start = Instant::now();
     for batch in 0..1_000 {
         let events = (batch * 1000..(batch + 1) * 1000).map(|i: usize| Event {
-            kind: if i % 20 == 0 { EventKind::Purchase } else { EventKind::View },
+            kind: if i.is_multiple_of(20) { EventKind::Purchase } else { EventKind::View },
             ..order(&format!("e{i}"), &format!("v{}", i * 7919 % 50_000), &[&name(i * 31 % 4_001)], i as i64 * 500 + 1)
         });
         while state.queued() > 100_000 {

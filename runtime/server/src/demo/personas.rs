@@ -1,7 +1,9 @@
 //! The named visitors a page offers to look through the eyes of.
 
-use super::themes::Theme::{self, Audio, Beauty, Business, Family, Foodie, Gamer, Home, Island, Outdoors, Photo, Roaming, Student};
 use super::themes::Bi;
+use super::themes::Theme::{
+    self, Audio, Beauty, Business, Family, Foodie, Gamer, Home, Island, Outdoors, Photo, Roaming, Student,
+};
 
 /// A visitor with a name and a clear taste.
 #[derive(Debug)]

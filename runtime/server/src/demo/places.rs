@@ -1,6 +1,8 @@
 //! Cities and countries of the demo: where flights go, hotels stand and roaming packs work.
 
-use super::themes::Theme::{self, Audio, Beauty, Business, Family, Foodie, Gamer, Island, Outdoors, Photo, Roaming, Student};
+use super::themes::Theme::{
+    self, Audio, Beauty, Business, Family, Foodie, Gamer, Island, Outdoors, Photo, Roaming, Student,
+};
 
 /// A city with an airport.
 pub(crate) struct City {
@@ -15,13 +17,7 @@ pub(crate) struct City {
     pub fare: f32,
 }
 
-const fn city(
-    zh: &'static str,
-    en: &'static str,
-    code: &'static str,
-    fare: f32,
-    themes: &'static [Theme],
-) -> City {
+const fn city(zh: &'static str, en: &'static str, code: &'static str, fare: f32, themes: &'static [Theme]) -> City {
     City { zh, en, code, themes, fare }
 }
 

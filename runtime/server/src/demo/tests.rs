@@ -91,9 +91,13 @@ fn personas_are_the_first_visitors_and_keep_to_their_taste() {
     for (visitor, persona) in shop.visitors.iter().zip(&PERSONAS) {
         assert_eq!(visitor.id, persona.id);
         assert_eq!(persona.themes.iter().map(|t| u32::from(t.1)).sum::<u32>(), 100);
-        assert!(visitor.favourites.iter().zip(persona.favourites).all(|(&at, slug)| {
-            super::catalogue::categories()[at as usize].slug == slug
-        }));
+        assert!(
+            visitor
+                .favourites
+                .iter()
+                .zip(persona.favourites)
+                .all(|(&at, slug)| { super::catalogue::categories()[at as usize].slug == slug })
+        );
     }
     let tags: FxHashMap<String, Vec<String>> = shop.items.iter().map(|i| (i.id.clone(), i.tags.clone())).collect();
     let (mut own, mut all) = (0, 0);

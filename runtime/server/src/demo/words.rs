@@ -70,9 +70,18 @@ pub(crate) const fn guides(theme: Theme) -> [Bi; 3] {
 
 /// What an article about a place says, three sentences; `{}` takes the place.
 pub(crate) const PLACE_BODY: [Bi; 6] = [
-    ("出发前先把{}的天气和交通看一遍,能省下一半的行李。", "Look up weather and transport for {} first: it halves the luggage."),
-    ("我们请教了三位常去{}的朋友,把他们的经验浓缩成一页。", "We asked three friends who know {} well and put what they said on one page."),
-    ("最值得花钱的地方往往不在攻略里,而在你多留的那半天。", "The best money is spent on the half day no guide mentions."),
+    (
+        "出发前先把{}的天气和交通看一遍,能省下一半的行李。",
+        "Look up weather and transport for {} first: it halves the luggage.",
+    ),
+    (
+        "我们请教了三位常去{}的朋友,把他们的经验浓缩成一页。",
+        "We asked three friends who know {} well and put what they said on one page.",
+    ),
+    (
+        "最值得花钱的地方往往不在攻略里,而在你多留的那半天。",
+        "The best money is spent on the half day no guide mentions.",
+    ),
     ("如果只能带一件东西,就带那件让你安心的。", "If you can bring one thing, bring the one that lets you relax."),
     ("文末附上我们自己在用的清单,可以直接加入购物车。", "Our own list is at the end, ready for the cart."),
     ("旺季请提前两周预订,淡季可以临时起意。", "Book two weeks ahead in season; out of season just go."),
@@ -81,7 +90,10 @@ pub(crate) const PLACE_BODY: [Bi; 6] = [
 /// What a buying guide says; `{}` takes the category.
 pub(crate) const GOODS_BODY: [Bi; 6] = [
     ("挑选{}之前,先想清楚它会跟你去哪里。", "Before choosing, think where it will go with you ({})."),
-    ("我们把同价位的几款放在一起用了两周,差别比参数表上大。", "We used several at the same price for two weeks; they differ more than the data sheets say."),
+    (
+        "我们把同价位的几款放在一起用了两周,差别比参数表上大。",
+        "We used several at the same price for two weeks; they differ more than the data sheets say.",
+    ),
     ("重量和售后,比多出来的功能更重要。", "Weight and service matter more than one more feature."),
     ("预算有限时,把钱花在每天都用的那一件上。", "On a small budget, spend it on what you use every day."),
     ("买之前量一量自己的箱子和口袋。", "Measure your case and your pockets before you buy."),

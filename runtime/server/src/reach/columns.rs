@@ -36,11 +36,6 @@ impl Columns for LiveReach {
 
     fn rows(&self, ids: &[String]) -> Vec<Option<ItemRow>> {
         let catalogue = self.catalogue();
-        ids.iter().map(|id| catalogue.row(id)).collect()
-    }
-
-    fn rows(&self, ids: &[String]) -> Vec<Option<ItemRow>> {
-        let catalogue = self.catalogue();
         ids.iter().map(|id| catalogue.live_row(id)).collect()
     }
 

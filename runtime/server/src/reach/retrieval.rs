@@ -3,7 +3,7 @@
 use super::LiveReach;
 use qianmian_core::{ItemRow, ReachError, RequestContext, Retrieval, Source, SourceSpec};
 use qianmian_index::Mode;
-use qianmian_state::sources::eligible;
+use qianmian_state::sources::Gate;
 
 impl Retrieval for LiveReach {
     fn retrieve(&self, ctx: &RequestContext, spec: &SourceSpec) -> Result<Vec<(ItemRow, f32)>, ReachError> {
@@ -33,11 +33,12 @@ impl LiveReach {
             return Ok(Vec::new());
         }
         let catalogue = self.catalogue();
+        let gate = Gate::new(&catalogue, ctx);
         let keep = |row: ItemRow| {
             (spec.kinds.is_empty() || spec.kinds.contains(&catalogue.kind[row.index()]))
                 && !ctx.request.items.contains(&row)
                 && !ctx.request.exclude.contains(&row)
-                && eligible(&catalogue, ctx, row).is_ok()
+                && gate.check(row).is_ok()
         };
         self.space(space)?
             .search(query, spec.limit as usize, Some(&keep), Mode::Auto)

@@ -82,7 +82,7 @@ impl<'a> Guards<'a> {
         if row.index() >= self.catalogue.len() {
             return Err("unknown_row");
         }
-        eligible(&self.catalogue, self.ctx, row).map_err(|why| why.code())?;
+        eligible(&self.catalogue, self.ctx, row).map_err(|why| why.as_str())?;
         if self.forbidden.contains(&row) {
             return Err("blocked");
         }

@@ -146,7 +146,8 @@ impl Storefront {
                 .faces
                 .iter()
                 .map(|face| {
-                    let link = if is_left { this.compare(&face.id, &other.id) } else { this.compare(&other.id, &face.id) };
+                    let link =
+                        if is_left { this.compare(&face.id, &other.id) } else { this.compare(&other.id, &face.id) };
                     view::face(face, visit, link)
                 })
                 .collect();

@@ -27,9 +27,7 @@ fn answer(shelves: &serde_json::Value) -> Answer {
 fn page_of(items: &FxHashMap<String, Arc<Item>>) -> Answer {
     let mut ids: Vec<&String> = items.iter().filter(|(_, i)| i.kind == ItemKind::Product).map(|(id, _)| id).collect();
     ids.sort();
-    let slot = |at: usize, kind: &str, id: &str| {
-        json!({"position": at, "item": id, "kind": kind, "score": 0.5, "reasons": ["viewed_together"], "copy": null})
-    };
+    let slot = |at: usize, kind: &str, id: &str| json!({"position": at, "item": id, "kind": kind, "score": 0.5, "reasons": ["viewed_together"], "copy": null});
     answer(&json!([
         {"id": "for-you", "title": "", "slots": (1..=6).map(|n| slot(n, "product", ids[n * 7])).collect::<Vec<_>>()},
         {"id": "stories", "title": "x", "slots": [slot(7, "content", "A00001"), slot(8, "content", "gone")]},
@@ -40,7 +38,12 @@ fn page_of(items: &FxHashMap<String, Arc<Item>>) -> Answer {
 }
 
 fn query(visitor: &str, lang: &str) -> Query {
-    Query { visitor: Some(visitor.into()), lang: Some(lang.into()), cart: Some("P00003.nothing".into()), ..Query::default() }
+    Query {
+        visitor: Some(visitor.into()),
+        lang: Some(lang.into()),
+        cart: Some("P00003.nothing".into()),
+        ..Query::default()
+    }
 }
 
 #[test]
@@ -68,7 +71,10 @@ fn every_page_renders_in_both_languages() {
             let page = page.expect("renders");
             assert!(page.contains(if lang == "zh" { "lang=\"zh-CN\"" } else { "lang=\"en\"" }));
             assert!(!page.contains("<b>own"), "titles are escaped");
-            assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains("<script>"), "nothing inline");
+            assert!(
+                !page.contains(" style=") && !page.contains("<style") && !page.contains("<script>"),
+                "nothing inline"
+            );
             assert!(!page.contains(" onclick") && !page.contains("http://") && !page.contains("https://"));
         }
     }
@@ -90,7 +96,9 @@ fn a_page_says_who_why_and_how() {
     let learned = Learned { events: 1, recent: vec![sibling], now: NOW };
     let visit = front.visit(&query("u00001", "zh"), None);
     let page = front.home(&visit, &answer, &learned, &find).expect("renders");
-    for expected in ["林悦", "因为你看过", "2.34 ms", "model ranker", "r-1", "为你挑选", "data-position=\"1\"", "最近看过"] {
+    for expected in
+        ["林悦", "因为你看过", "2.34 ms", "model ranker", "r-1", "为你挑选", "data-position=\"1\"", "最近看过"]
+    {
         assert!(page.contains(expected), "{expected} in {page}");
     }
     answer.shelves[0].slots[0].reasons = vec!["bought_together".into()];

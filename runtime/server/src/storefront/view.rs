@@ -223,8 +223,11 @@ pub(super) fn me(visit: &Visit, faces: &[Face]) -> FaceView {
 }
 
 pub(super) fn shelves(answer: &Answer, visit: &Visit, learned: &Learned, items: Lookup<'_>) -> Vec<ShelfView> {
-    let recent: Vec<Arc<Item>> =
-        if visit.personalised { learned.recent.iter().take(12).filter_map(|id| items(id)).collect() } else { Vec::new() };
+    let recent: Vec<Arc<Item>> = if visit.personalised {
+        learned.recent.iter().take(12).filter_map(|id| items(id)).collect()
+    } else {
+        Vec::new()
+    };
     let mut shelves = Vec::with_capacity(answer.shelves.len());
     for shelf in &answer.shelves {
         let mut slots = Vec::with_capacity(shelf.slots.len());
@@ -330,9 +333,13 @@ pub(super) fn item(item: &Item, visit: &Visit, href: &str) -> ItemView {
         lang: title_lang,
         text: if english_text.is_empty() { item.text.clone() } else { english_text },
         brand: if brand_en.is_empty() { item.brand.clone() } else { brand_en },
-        category: Some(text_of("category_zh", "category_en")).filter(|c| !c.is_empty()).unwrap_or_else(|| category.to_owned()),
+        category: Some(text_of("category_zh", "category_en"))
+            .filter(|c| !c.is_empty())
+            .unwrap_or_else(|| category.to_owned()),
         price: item.price.map(|p| money(p, &item.currency)),
-        list_price: number("list_price").filter(|&l| item.price.is_some_and(|p| l > f64::from(p))).map(|l| money(l as f32, &item.currency)),
+        list_price: number("list_price")
+            .filter(|&l| item.price.is_some_and(|p| l > f64::from(p)))
+            .map(|l| money(l as f32, &item.currency)),
         amount: item.price,
         rating: number("rating").map(|r| format!("{r:.1}")),
         miles: number("miles").map(|m| m as i64),

@@ -45,7 +45,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("checkout", "提交订单", "Place order"),
     ("demo_order", "演示订单,不会扣款。", "A demo order; nobody is charged."),
     ("compare_title", "同一时刻,两张面孔", "One moment, two faces"),
-    ("compare_note", "同一个商城、同一份商品,由各自的行为决定看到什么。", "One mall, one catalogue; what each did decides what each sees."),
+    (
+        "compare_note",
+        "同一个商城、同一份商品,由各自的行为决定看到什么。",
+        "One mall, one catalogue; what each did decides what each sees.",
+    ),
     ("shared", "两边共有", "On both pages"),
     ("of", "/", "of"),
     ("open_page", "打开完整页面", "Open the whole page"),
@@ -57,7 +61,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("degraded", "降级", "Degraded"),
     ("none", "无", "none"),
     ("fallback", "回退", "Fallback"),
-    ("footer_note", "由 Qianmian 实时生成 · 每一次点击都会改变下一页", "Composed live by Qianmian; every click changes the next page"),
+    (
+        "footer_note",
+        "由 Qianmian 实时生成 · 每一次点击都会改变下一页",
+        "Composed live by Qianmian; every click changes the next page",
+    ),
     ("nothing", "这里暂时没有可推荐的内容。", "There is nothing to show here right now."),
     ("more", "更多", "More"),
 ];
@@ -85,7 +93,9 @@ pub(super) fn reason(code: &str, lang: Lang) -> String {
         c if c.starts_with("same_brand") || c == "brand" => ("同一品牌", "Same brand"),
         c if c.starts_with("same_tag") || c == "tag" => ("同一主题", "Same theme"),
         c if c.starts_with("same") || c == "category" => ("你常逛的品类", "A category you visit"),
-        c if c.starts_with("listed") || c.starts_with("pinned") || c.starts_with("editor") => ("编辑推荐", "Editor's choice"),
+        c if c.starts_with("listed") || c.starts_with("pinned") || c.starts_with("editor") => {
+            ("编辑推荐", "Editor's choice")
+        }
         c if c.starts_with("explor") => ("新鲜试试", "Something new for you"),
         _ => return code.replace('_', " "),
     };
@@ -121,7 +131,10 @@ pub(super) fn shelf(id: &str, title: &str, lang: Lang) -> String {
 
 /// A tag: themes by their name, others as they are.
 pub(super) fn tag(tag: &str, lang: Lang) -> String {
-    Theme::ALL.into_iter().find(|t| t.tag() == tag).map_or_else(|| tag.to_owned(), |t| lang.of(t.name().0, t.name().1).to_owned())
+    Theme::ALL
+        .into_iter()
+        .find(|t| t.tag() == tag)
+        .map_or_else(|| tag.to_owned(), |t| lang.of(t.name().0, t.name().1).to_owned())
 }
 
 /// A pause or stop in the page's language between two names.

@@ -20,7 +20,7 @@ use pick::Pick;
 use qianmian_core::{Basis, ItemHistory, ItemRow, RequestContext, Scope, Source, SourceSpec};
 
 /// Days after which an order counts half for buying again.
-const AGAIN_HALF_LIFE: f64 = 1e6;
+const AGAIN_HALF_LIFE: f64 = 365.0;
 /// Decayed orders of everybody at which an item's popularity is worth half an order of the visitor's own.
 const AGAIN_POPULAR: f64 = 100.0;
 /// Items an exploration draws for each it returns, to choose the least shown of.

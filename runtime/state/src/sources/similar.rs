@@ -10,7 +10,7 @@ const HISTORY: usize = 400;
 /// Anchors that are used: the last ones.
 const ANCHORS: usize = 100;
 /// Days after which an item of the history weighs half.
-const HISTORY_HALF_LIFE: f64 = 1e6;
+const HISTORY_HALF_LIFE: f64 = 90.0;
 /// What each anchor weighs against the one put into the cart after it.
 const ANCHOR_FADE: f32 = 0.9;
 

@@ -168,10 +168,7 @@ fn flight(
             format!("{}—{} {} {}", from.zh, to.zh, variant.name.0, maker.0),
             format!("{} to {}, {}, {}", from.en, capital(to.en), variant.name.1, maker.1),
         ),
-        text: blurb(
-            goods,
-            (&format!("{}{number}次航班。", maker.0), &format!("Flight {number} of {}.", maker.1)),
-        ),
+        text: blurb(goods, (&format!("{}{number}次航班。", maker.0), &format!("Flight {number} of {}.", maker.1))),
         brand: maker,
         brand_at: brand as u16,
         price: price(raw * noise(rng)),
@@ -217,7 +214,14 @@ fn hotel(
     })
 }
 
-fn roaming(goods: &'static Goods, brand: usize, tier: usize, place: usize, variant: usize, rng: &mut ChaCha8Rng) -> Draft {
+fn roaming(
+    goods: &'static Goods,
+    brand: usize,
+    tier: usize,
+    place: usize,
+    variant: usize,
+    rng: &mut ChaCha8Rng,
+) -> Draft {
     let (zh, en, factor, themes) = ZONES[place];
     let (maker, variant) = (goods.brands[brand], &goods.variants[variant]);
     let tier_name = [("标准", "Standard"), ("高速", "Fast"), ("商务", "Business"), ("多人", "Shared")][tier];

@@ -49,13 +49,8 @@ pub(crate) struct Made {
 pub(crate) fn categories() -> &'static [&'static Goods] {
     static ALL: OnceLock<Vec<&'static Goods>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let places = [
-            &goods::DOMESTIC_FLIGHTS,
-            &goods::INTERNATIONAL_FLIGHTS,
-            &goods::HOTELS,
-            &goods::ROAMING,
-            &goods::ESIM,
-        ];
+        let places =
+            [&goods::DOMESTIC_FLIGHTS, &goods::INTERNATIONAL_FLIGHTS, &goods::HOTELS, &goods::ROAMING, &goods::ESIM];
         places.into_iter().chain(goods::tables()).collect()
     })
 }
@@ -112,15 +107,7 @@ pub(super) fn fill(template: Bi, with: Bi) -> (String, String) {
     (template.0.replacen("{}", with.0, 1), template.1.replacen("{}", with.1, 1))
 }
 
-fn product(
-    made: &mut Made,
-    goods_at: u16,
-    draft: Draft,
-    level: u8,
-    weight: f32,
-    now: TimeMs,
-    rng: &mut ChaCha8Rng,
-) {
+fn product(made: &mut Made, goods_at: u16, draft: Draft, level: u8, weight: f32, now: TimeMs, rng: &mut ChaCha8Rng) {
     let goods = categories()[goods_at as usize];
     let age = if rng.random_range(0..100u32) < 3 { rng.random_range(0..6) } else { rng.random_range(6..400u32) };
     let mut item = base(format!("P{:05}", made.items.len() + 1), ItemKind::Product, &draft.title, now, age, rng);

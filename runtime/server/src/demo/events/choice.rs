@@ -64,7 +64,9 @@ impl World {
             offers: samplers(THEMES),
             with: all
                 .iter()
-                .map(|g| g.with.iter().filter_map(|w| all.iter().position(|o| o.slug == *w)).map(|p| p as u16).collect())
+                .map(|g| {
+                    g.with.iter().filter_map(|w| all.iter().position(|o| o.slug == *w)).map(|p| p as u16).collect()
+                })
                 .collect(),
         };
         for (row, latent) in world.latents.iter().enumerate() {

@@ -32,11 +32,8 @@ pub(super) struct Session<'a> {
 
 impl Session<'_> {
     pub fn run(mut self) {
-        self.channel = if self.chance(78) {
-            self.visitor.channel
-        } else {
-            CHANNELS[self.rng.random_range(0..3u32) as usize].0
-        };
+        self.channel =
+            if self.chance(78) { self.visitor.channel } else { CHANNELS[self.rng.random_range(0..3u32) as usize].0 };
         let mut opened = Vec::new();
         match self.rng.random_range(0..100u32) {
             0..62 => self.home(&mut opened),
@@ -161,7 +158,8 @@ impl Session<'_> {
 
     /// Comes back to something opened on an earlier visit, or buys again.
     fn return_to(&mut self, opened: &mut Vec<u32>) {
-        let earlier = if self.memory.bought != 0 && self.chance(60) { self.memory.bought } else { self.memory.opened[1] };
+        let earlier =
+            if self.memory.bought != 0 && self.chance(60) { self.memory.bought } else { self.memory.opened[1] };
         match earlier.checked_sub(1) {
             Some(row) => {
                 self.emit(EventKind::View, &[row], "", "", 0);
@@ -176,7 +174,11 @@ impl Session<'_> {
         let row = one_above.checked_sub(1)?;
         let latent = &self.world.latents[row as usize];
         let (goods, themes) = (latent.goods, latent.themes);
-        let theme = if self.chance(75) { strongest(&themes) } else { theme_at(&self.visitor.themes, self.rng.random_range(0..100)) };
+        let theme = if self.chance(75) {
+            strongest(&themes)
+        } else {
+            theme_at(&self.visitor.themes, self.rng.random_range(0..100))
+        };
         let found = self.world.product(theme, Some(goods), self.visitor, self.days_ago, self.rng);
         found.filter(|&other| other != row)
     }
@@ -186,7 +188,8 @@ impl Session<'_> {
         let latent = &self.world.latents[row as usize];
         let with = self.world.with.get(latent.goods as usize)?;
         // The first complements are the strongest.
-        let draw = self.rng.random_range(0..with.len().max(1) as u32).min(self.rng.random_range(0..with.len().max(1) as u32));
+        let draw =
+            self.rng.random_range(0..with.len().max(1) as u32).min(self.rng.random_range(0..with.len().max(1) as u32));
         let goods = *with.get(draw as usize)?;
         let theme = strongest(&latent.themes);
         self.world.product(theme, Some(goods), self.visitor, self.days_ago, self.rng)

@@ -188,7 +188,12 @@ pub(super) static GOODS: &[Goods] = &[
         slug: "kids",
         name: ("儿童旅行", "Travelling children"),
         count: 520,
-        brands: &[("小橘灯", "Little Lantern"), ("跳跳鹿", "Hopdeer"), ("云朵家", "Cloud Family"), ("贝贝岛", "Shell Isle")],
+        brands: &[
+            ("小橘灯", "Little Lantern"),
+            ("跳跳鹿", "Hopdeer"),
+            ("云朵家", "Cloud Family"),
+            ("贝贝岛", "Shell Isle"),
+        ],
         series: &[("小机长", "Little Captain"), ("森林", "Forest"), ("太空", "Outer Space")],
         nouns: &[
             noun("骑行行李箱", "ride-on suitcase", 359.0, &[Family]),

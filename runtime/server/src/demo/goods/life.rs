@@ -81,7 +81,13 @@ pub(super) static GOODS: &[Goods] = &[
             ("南北货", "North and South"),
             ("茶马", "Tea Horse"),
         ],
-        series: &[("川味", "Sichuan"), ("江南", "Jiangnan"), ("岭南", "Lingnan"), ("高原", "Highland"), ("海味", "Seaside")],
+        series: &[
+            ("川味", "Sichuan"),
+            ("江南", "Jiangnan"),
+            ("岭南", "Lingnan"),
+            ("高原", "Highland"),
+            ("海味", "Seaside"),
+        ],
         nouns: &[
             noun("手工糕点", "handmade pastries", 68.0, &[Foodie, Family]),
             noun("明前绿茶", "early green tea", 268.0, &[Foodie, Business]),

@@ -7,13 +7,8 @@ use super::{Bi, Goods, Variant, noun, variant};
 
 const CARRIER: &[Bi] = &[("千面通信", "Qianmian Mobile"), ("远声", "Farvoice"), ("小芒卡", "Mango Card")];
 
-const MAKERS: &[Bi] = &[
-    ("星野", "Hoshino"),
-    ("弦", "Strings"),
-    ("零壹", "Zero One"),
-    ("墨石", "Inkstone"),
-    ("霁", "Clearsky"),
-];
+const MAKERS: &[Bi] =
+    &[("星野", "Hoshino"), ("弦", "Strings"), ("零壹", "Zero One"), ("墨石", "Inkstone"), ("霁", "Clearsky")];
 
 const COLOURS: &[Variant] = &[
     variant("曜石黑", "Obsidian", 1.0, ""),

@@ -94,11 +94,7 @@ pub(crate) static ROAMING: Goods = Goods {
     slug: "roaming.packs",
     name: ("漫游流量包", "Roaming packs"),
     count: 850,
-    brands: &[
-        ("千面通信", "Qianmian Mobile"),
-        ("远声", "Farvoice"),
-        ("信风", "Tradewind"),
-    ],
+    brands: &[("千面通信", "Qianmian Mobile"), ("远声", "Farvoice"), ("信风", "Tradewind")],
     series: &[],
     nouns: &[],
     variants: &[
