@@ -213,6 +213,7 @@ impl<'a> Visit<'a> {
         self.value(&script).as_str().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a test that waits for a browser")]
     fn wait(&self, until: impl Fn(&Self) -> bool, what: &str) {
         let begun = Instant::now();
         while !until(self) {

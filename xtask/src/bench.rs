@@ -43,10 +43,10 @@ fn quality(binary: &str) -> anyhow::Result<()> {
             std::fs::remove_dir_all(&folder)?;
         }
     }
-    let (file, kit) = (file.to_string_lossy(), kit.to_string_lossy());
-    let (work, shop) = (shop.with_extension("work"), shop.to_string_lossy());
-    let recipe = ["-m", "qianmian_training.online_retail", &file, "--qianmian", binary, "--data", &shop];
-    let recipe = [&recipe[..], &["--work", &work.to_string_lossy()]].concat();
+    let (file, kit, work) = (file.to_string_lossy(), kit.to_string_lossy(), shop.with_extension("work"));
+    let (shop, work) = (shop.to_string_lossy(), work.to_string_lossy());
+    let recipe =
+        ["-m", "qianmian_training.online_retail", &file, "--qianmian", binary, "--data", &shop, "--work", &work];
     crate::setup::run_with(python, &recipe, &[("PYTHONPATH", &kit)])?;
     crate::setup::run(binary, &["evaluate", "online-retail", &file, "--data", &shop])?;
     crate::setup::run(binary, &["evaluate", "amazon-beauty", &data.join("amazon-beauty").to_string_lossy()])
