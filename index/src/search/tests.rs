@@ -49,7 +49,8 @@ fn build(spec: SpaceSpec, values: &[f32], dim: usize) -> Generation {
 
 /// Brute force in f64, sharing nothing with the code under test.
 fn brute(metric: Metric, values: &[f32], query: &[f32], keep: impl Fn(ItemRow) -> bool) -> Vec<(ItemRow, f64)> {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    // From 0.0: a sum of nothing but -0.0 would sort below 0.0.
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0.0, |sum, (x, y)| sum + f64::from(*x) * f64::from(*y));
     let score = |v: &[f32]| match metric {
         Metric::Dot => dot(v, query),
         Metric::Cosine => dot(v, query) / dot(v, v).sqrt() / dot(query, query).sqrt(),
@@ -159,7 +160,7 @@ fn sizes_at_the_edges() {
                 let all = generation.search(query, k, None, mode).expect("a good query");
                 let mut rows: Vec<ItemRow> = all.iter().map(|f| f.0).collect();
                 rows.sort_unstable();
-                assert_eq!(rows, super::tests::rows(N), "every row once");
+                assert_eq!(rows, self::rows(N), "every row once");
             }
         }
     }
