@@ -98,11 +98,12 @@ fn parse_head(head: &[u8]) -> Result<(u16, usize)> {
 }
 
 fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
-    head.split(|&b| b == b'\n').find_map(|line| {
-        let colon = line.iter().position(|&b| b == b':')?;
-        line[..colon].eq_ignore_ascii_case(name.as_bytes()).then(|| std::str::from_utf8(&line[colon + 1..]).ok())?
-    })
-    .map(str::trim)
+    head.split(|&b| b == b'\n')
+        .find_map(|line| {
+            let colon = line.iter().position(|&b| b == b':')?;
+            line[..colon].eq_ignore_ascii_case(name.as_bytes()).then(|| std::str::from_utf8(&line[colon + 1..]).ok())?
+        })
+        .map(str::trim)
 }
 
 #[cfg(test)]

@@ -76,10 +76,12 @@ pub fn run(target: &Target, load: Load) -> Result<Outcome> {
     let seen: Vec<Seen> = std::thread::scope(|scope| {
         let threads: Vec<_> = connections
             .into_iter()
-            .map(|connection| scope.spawn(|| {
-                barrier.wait();
-                drive(connection, target, load, &next, start)
-            }))
+            .map(|connection| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    drive(connection, target, load, &next, start)
+                })
+            })
             .collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
@@ -227,7 +229,8 @@ mod tests {
     #[test]
     fn an_open_loop_counts_the_wait_a_slow_server_causes() {
         // One connection answers 50 a second at most; asked for 100, the last of 0.4 s waits about 0.4 s.
-        let load = Load { connections: 1, rate: Some(100.0), warm_up: Duration::ZERO, duration: Duration::from_millis(400) };
+        let load =
+            Load { connections: 1, rate: Some(100.0), warm_up: Duration::ZERO, duration: Duration::from_millis(400) };
         let outcome = run(&target(slow), load).expect("run");
         assert_eq!((outcome.answers, outcome.errors), (40, 0), "{outcome:?}");
         assert!(outcome.max_ms > 350.0, "{outcome:?}");
@@ -236,9 +239,14 @@ mod tests {
     #[test]
     fn refusals_are_errors_with_their_text() {
         let refuse = |body: &[u8]| {
-            if body.is_empty() { tests::echo(body) } else { b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nfull".to_vec() }
+            if body.is_empty() {
+                tests::echo(body)
+            } else {
+                b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nfull".to_vec()
+            }
         };
-        let load = Load { connections: 2, rate: Some(200.0), warm_up: Duration::ZERO, duration: Duration::from_millis(100) };
+        let load =
+            Load { connections: 2, rate: Some(200.0), warm_up: Duration::ZERO, duration: Duration::from_millis(100) };
         let outcome = run(&target(refuse), load).expect("run");
         assert_eq!((outcome.answers, outcome.errors), (0, 20), "{outcome:?}");
         assert_eq!(outcome.first_error.as_deref(), Some("status 503: full"));

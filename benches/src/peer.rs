@@ -24,7 +24,8 @@ impl Peer {
     pub fn prepare(workspace: &Path) -> Result<Self> {
         let sources = workspace.join("benches/peer");
         let (venv, bundle) = (workspace.join("target/venv-peer"), workspace.join("target/bench-bundle"));
-        let requirements = fs::read_to_string(sources.join("requirements.txt")).context("benches/peer/requirements.txt")?;
+        let requirements =
+            fs::read_to_string(sources.join("requirements.txt")).context("benches/peer/requirements.txt")?;
         let stamp = venv.join("installed.txt");
         if fs::read_to_string(&stamp).ok().as_ref() != Some(&requirements) {
             eprintln!("making {} from benches/peer/requirements.txt", venv.display());

@@ -39,7 +39,11 @@ impl Server {
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
-                bail!("{} ended with {status} before it was ready:\n{}", command.get_program().display(), server.said());
+                bail!(
+                    "{} ended with {status} before it was ready:\n{}",
+                    command.get_program().display(),
+                    server.said()
+                );
             }
             if Instant::now() > deadline {
                 bail!("{address}{ready} was not ready within {within:?}:\n{}", server.said());

@@ -83,8 +83,15 @@ pub fn load(address: SocketAddr, bundle: &Path) -> Result<()> {
 #[must_use]
 pub fn parameters() -> Value {
     let others = [
-        "bought_together", "viewed_together", "next_after", "buy_again", "same_category", "trending", "trending_region",
-        "newest", "exploration",
+        "bought_together",
+        "viewed_together",
+        "next_after",
+        "buy_again",
+        "same_category",
+        "trending",
+        "trending_region",
+        "newest",
+        "exploration",
     ];
     let mut sources: serde_json::Map<String, Value> = others.iter().map(|&name| (name.to_owned(), json!(0))).collect();
     sources.insert("near".to_owned(), json!(CANDIDATES));
@@ -96,7 +103,8 @@ pub fn parameters() -> Value {
 /// # Errors
 /// When the server's metrics cannot be read.
 pub fn fallbacks(address: SocketAddr) -> Result<u64> {
-    let text = ureq::get(format!("http://{address}/metrics")).call().context("GET /metrics")?.body_mut().read_to_string()?;
+    let text =
+        ureq::get(format!("http://{address}/metrics")).call().context("GET /metrics")?.body_mut().read_to_string()?;
     Ok(count_fallbacks(&text))
 }
 
@@ -130,7 +138,8 @@ fn page(connection: &mut Connection, request: &[u8]) -> Result<Vec<String>> {
 /// Mean share of items that two lists of pages have in common, page by page.
 #[must_use]
 pub fn overlap(a: &[Vec<String>], b: &[Vec<String>]) -> f64 {
-    let shares = a.iter().zip(b).map(|(a, b)| a.iter().filter(|item| b.contains(item)).count() as f64 / a.len().max(1) as f64);
+    let shares =
+        a.iter().zip(b).map(|(a, b)| a.iter().filter(|item| b.contains(item)).count() as f64 / a.len().max(1) as f64);
     shares.sum::<f64>() / a.len().min(b.len()).max(1) as f64
 }
 
@@ -147,7 +156,10 @@ fn wait_until_visible(address: SocketAddr, events: &str) -> Result<()> {
         if profile["events"].as_u64() == Some(wanted as u64) {
             return Ok(());
         }
-        ensure!(Instant::now() < deadline, "{wanted} events of {last} are not in the profile after {VISIBLE:?}: {profile}");
+        ensure!(
+            Instant::now() < deadline,
+            "{wanted} events of {last} are not in the profile after {VISIBLE:?}: {profile}"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }

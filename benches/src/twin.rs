@@ -6,8 +6,8 @@
 use qianmian_core::expr::Expression;
 use qianmian_core::source::Attribute;
 use qianmian_core::{
-    Basis, Candidates, ColumnValues, ItemKind, ItemRow, Page, Reach, ReachError, RequestContext, Scope,
-    Shelf, Source, SourceSpec, diversity,
+    Basis, Candidates, ColumnValues, ItemKind, ItemRow, Page, Reach, ReachError, RequestContext, Scope, Shelf, Source,
+    SourceSpec, diversity,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
@@ -59,8 +59,11 @@ impl Parameters {
     pub fn parse(json: &str) -> anyhow::Result<Self> {
         let mut parameters: Self = serde_json::from_str(json)?;
         let kinds = parameters.kinds.clone().unwrap_or_else(|| vec!["product".to_owned()]);
-        parameters.prepared.kinds =
-            kinds.iter().map(|kind| kind.parse()).collect::<std::result::Result<_, String>>().map_err(anyhow::Error::msg)?;
+        parameters.prepared.kinds = kinds
+            .iter()
+            .map(|kind| kind.parse())
+            .collect::<std::result::Result<_, String>>()
+            .map_err(anyhow::Error::msg)?;
         parameters.prepared.keep = parameters.keep.as_deref().map(Expression::parse).transpose()?;
         Ok(parameters)
     }
@@ -290,9 +293,7 @@ mod tests {
         fn score(&self, _: &RequestContext, set: &Candidates, model: &str) -> Result<Vec<f32>> {
             match model {
                 "up" => Ok(set.rows().iter().map(|row| row.0 as f32).collect()),
-                other => {
-                    Err(ReachError::Unknown { what: "model", name: other.to_owned(), known: "up".to_owned() })
-                }
+                other => Err(ReachError::Unknown { what: "model", name: other.to_owned(), known: "up".to_owned() }),
             }
         }
     }

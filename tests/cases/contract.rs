@@ -9,9 +9,19 @@ fn openapi_lists_every_route_and_they_answer() {
     let api = server.get("/openapi.json").json;
     assert!(api["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
     let paths = api["paths"].as_object().expect("paths");
-    for path in ["/v1/recommend", "/v1/events", "/v1/catalog/items", "/v1/embeddings/{space}", "/v1/plugins", "/v1/models",
-        "/v1/scenarios/{name}", "/v1/visitors/{id}", "/healthz", "/readyz", "/metrics"]
-    {
+    for path in [
+        "/v1/recommend",
+        "/v1/events",
+        "/v1/catalog/items",
+        "/v1/embeddings/{space}",
+        "/v1/plugins",
+        "/v1/models",
+        "/v1/scenarios/{name}",
+        "/v1/visitors/{id}",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ] {
         assert!(paths.contains_key(path), "{path} is not in the contract");
     }
     for (path, methods) in paths {
@@ -41,7 +51,12 @@ fn items_come_back_change_and_go() {
     assert_eq!(reply.json["rejected"].as_array().map(Vec::len), Some(2), "{}", reply.text);
     assert_eq!(server.get("/v1/catalog/items/a").json["price"], json!(3.0));
     let reply = server.send("PATCH", "/v1/catalog/items/a", "application/json", b"{\"price\": 4, \"title\": null}");
-    assert_eq!((reply.status, &reply.json["price"], &reply.json["title"]), (200, &json!(4.0), &json!("")), "{}", reply.text);
+    assert_eq!(
+        (reply.status, &reply.json["price"], &reply.json["title"]),
+        (200, &json!(4.0), &json!("")),
+        "{}",
+        reply.text
+    );
     assert_eq!(server.send("PATCH", "/v1/catalog/items/zzz", "application/json", b"{}").status, 404);
     assert_eq!(server.delete("/v1/catalog/items/a").status, 204);
     assert_eq!(server.get("/v1/catalog/items/a").json["code"], "unknown_item");
@@ -50,7 +65,8 @@ fn items_come_back_change_and_go() {
 #[test]
 fn models_and_vectors_that_are_wrong_are_refused() {
     let server = Server::empty();
-    let part = |name: &str, text: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+    let part =
+        |name: &str, text: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
     let manifest = json!({ "name": "m", "kind": "ranker", "features": ["item.price"] }).to_string();
     let body = format!("{}{}--b--\r\n", part("manifest", &manifest), part("model", "not a model"));
     let reply = server.send("PUT", "/v1/models/m/versions/1", "multipart/form-data; boundary=b", body.as_bytes());

@@ -7,15 +7,19 @@ use serde_json::json;
 fn a_purchase_is_bought_again_and_counted_once() {
     let server = Server::empty();
     server.items(&(0..30).map(|n| json!({ "id": format!("p{n}"), "title": "x", "price": 1 })).collect::<Vec<_>>());
-    let order = json!({ "id": "o1", "type": "purchase", "visitor": { "id": "u1" }, "items": ["p7", "p8"], "channel": "app" });
+    let order =
+        json!({ "id": "o1", "type": "purchase", "visitor": { "id": "u1" }, "items": ["p7", "p8"], "channel": "app" });
     server.events(std::slice::from_ref(&order));
     let again = json!({ "events": [order] }).to_string();
     let reply = server.send("POST", "/v1/events", "application/json", again.as_bytes());
     assert_eq!((&reply.json["accepted"], &reply.json["duplicates"]), (&0.into(), &1.into()));
     let profile = server.get("/v1/visitors/u1").json;
     assert_eq!(profile["orders"], 1);
-    server.scenario("again", json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "again", "steps": [
-        { "retrieve": [ { "source": "buy_again", "limit": 10 } ] } ] } ] } }));
+    server.scenario(
+        "again",
+        json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "again", "steps": [
+        { "retrieve": [ { "source": "buy_again", "limit": 10 } ] } ] } ] } }),
+    );
     let ask = |personalised: bool| {
         let request = json!({ "scenario": "again", "visitor": { "id": "u1" }, "limit": 2, "personalised": personalised,
             "explain": true });
@@ -52,7 +56,8 @@ fn bad_events_are_reported_by_index_and_the_good_ones_taken() {
         .iter()
         .map(|r| (r["index"].as_u64().expect("an index"), r["code"].as_str().expect("a code").to_owned()))
         .collect();
-    let expected = [(1, "unknown_type"), (2, "bad_item"), (3, "bad_time"), (4, "bad_id"), (5, "bad_quantity"), (6, "wrong_shape")];
+    let expected =
+        [(1, "unknown_type"), (2, "bad_item"), (3, "bad_time"), (4, "bad_id"), (5, "bad_quantity"), (6, "wrong_shape")];
     assert_eq!(codes, expected.map(|(index, code)| (index, code.to_owned())));
 }
 
@@ -61,7 +66,12 @@ fn ndjson_is_taken_line_by_line() {
     let server = Server::empty();
     let body = "{\"id\":\"1\",\"type\":\"view\",\"item\":\"a\"}\n\nnot json\n{\"id\":\"2\",\"type\":\"view\",\"item\":\"b\"}\n";
     let reply = server.send("POST", "/v1/events", "application/x-ndjson", body.as_bytes());
-    assert_eq!((&reply.json["accepted"], &reply.json["rejected"][0]["index"]), (&2.into(), &1.into()), "{}", reply.text);
+    assert_eq!(
+        (&reply.json["accepted"], &reply.json["rejected"][0]["index"]),
+        (&2.into(), &1.into()),
+        "{}",
+        reply.text
+    );
 }
 
 #[test]
@@ -77,8 +87,11 @@ fn near_the_visitor_follows_what_was_viewed() {
         .collect();
     let reply = server.send("PUT", "/v1/embeddings/taste?metric=cosine", "application/x-ndjson", vectors.as_bytes());
     assert_eq!((reply.status, &reply.json["vectors"]), (200, &60.into()), "{}", reply.text);
-    server.scenario("near", json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "near", "steps": [
-        { "retrieve": [ { "source": "near_visitor", "space": "taste", "limit": 10 } ] } ] } ] } }));
+    server.scenario(
+        "near",
+        json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "near", "steps": [
+        { "retrieve": [ { "source": "near_visitor", "space": "taste", "limit": 10 } ] } ] } ] } }),
+    );
     server.events(&[json!({ "id": "v", "type": "view", "visitor": { "id": "u" }, "item": "p4" })]);
     let page = served(&server.recommend(json!({ "scenario": "near", "visitor": { "id": "u" }, "limit": 5 })).json);
     assert_eq!(page.len(), 5);

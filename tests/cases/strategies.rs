@@ -22,7 +22,10 @@ fn a_strategy_that_traps_is_answered_by_the_fallback() {
     let reply = server.recommend(json!({ "scenario": "home", "limit": 4 }));
     assert_eq!(reply.json["fallback"], json!(null));
     let metrics = server.get("/metrics").text;
-    assert!(metrics.contains("qianmian_strategy_faults_total{code=\"strategy_trap\",strategy=\"trap\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("qianmian_strategy_faults_total{code=\"strategy_trap\",strategy=\"trap\"} 1"),
+        "{metrics}"
+    );
 }
 
 #[test]

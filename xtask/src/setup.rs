@@ -86,8 +86,8 @@ pub fn server(profile: &str) -> anyhow::Result<PathBuf> {
 pub fn venv(name: &str, requirements: &Path) -> anyhow::Result<PathBuf> {
     let folder = target().join(name);
     let python = folder.join("bin").join("python");
-    let wanted = std::fs::read_to_string(requirements)
-        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let wanted =
+        std::fs::read_to_string(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let stamp = folder.join("requirements.txt");
     if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
         return Ok(python);

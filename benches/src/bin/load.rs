@@ -35,10 +35,7 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let target = Target {
-        address: options.address,
-        requests: shop::requests(&options.scenario, options.visitors),
-    };
+    let target = Target { address: options.address, requests: shop::requests(&options.scenario, options.visitors) };
     let load = Load {
         connections: options.connections,
         rate: options.rate,

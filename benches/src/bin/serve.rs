@@ -96,7 +96,8 @@ fn main() -> Result<()> {
     let peer = Peer::prepare(&options.workspace)?;
     let server = peer.start(options.workers, &options.scorer, &logs.join("peer.log"))?;
     let requests = shop::requests(NAME, VISITORS);
-    let theirs = Side { name: peer.name()?, target: Target { address: server.address, requests: requests.clone() }, server };
+    let theirs =
+        Side { name: peer.name()?, target: Target { address: server.address, requests: requests.clone() }, server };
     let lines = match &options.qianmian {
         Some(binary) => {
             let data = tempfile::tempdir_in(options.workspace.join("target"))?;
@@ -105,7 +106,11 @@ fn main() -> Result<()> {
             let ours = Side { name: "qianmian".to_owned(), target, server };
             let mut lines = compare(&options, &ours, &theirs)?;
             drop((ours, theirs));
-            lines.push(Pair::open(data.path(), VISITORS)?.throughput("serve", options.rounds, Duration::from_secs(2))?);
+            lines.push(Pair::open(data.path(), VISITORS)?.throughput(
+                "serve",
+                options.rounds,
+                Duration::from_secs(2),
+            )?);
             lines
         }
         None => alone(&options, &theirs)?,
@@ -138,7 +143,13 @@ fn compare(options: &Options, ours: &Side, theirs: &Side) -> Result<Vec<Line>> {
     Ok(vec![
         Line::alone(("serve", "home", "overlap@20"), Better::Higher, &[same], None),
         Line::alone(("serve", "home", "fallbacks"), Better::Lower, &[share], Some(MOST_FALLBACKS)),
-        Line::against(("serve", "home", "throughput"), Better::Higher, &peaks, (&theirs.name, &their_rates), THROUGHPUT_TARGET),
+        Line::against(
+            ("serve", "home", "throughput"),
+            Better::Higher,
+            &peaks,
+            (&theirs.name, &their_rates),
+            THROUGHPUT_TARGET,
+        ),
         Line::against(("serve", "home", "p99"), Better::Lower, &times, (&theirs.name, &their_ms), P99_TARGET),
     ])
 }
@@ -166,7 +177,8 @@ fn alone(options: &Options, side: &Side) -> Result<Vec<Line>> {
     let peak = all(None)?;
     let rate = median(&pick(&peak, |o| o.throughput)) / 2.0;
     let half = all(Some(rate))?;
-    let line = |case: &str, metric, better, values: &[f64]| Line::alone(("serve-peer", case, metric), better, values, None);
+    let line =
+        |case: &str, metric, better, values: &[f64]| Line::alone(("serve-peer", case, metric), better, values, None);
     let half_peak = format!("at {rate:.0} requests/s, ms");
     Ok(vec![
         line(&side.name, "throughput", Better::Higher, &pick(&peak, |o| o.throughput)),

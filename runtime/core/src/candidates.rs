@@ -115,7 +115,11 @@ impl Candidates {
     /// When `values` is not as long as the set.
     pub fn put(&mut self, name: &str, values: Vec<f32>) -> Result<(), String> {
         if values.len() != self.rows.len() {
-            return Err(format!("column {name:?} has {} values, the set has {} candidates", values.len(), self.rows.len()));
+            return Err(format!(
+                "column {name:?} has {} values, the set has {} candidates",
+                values.len(),
+                self.rows.len()
+            ));
         }
         match self.columns.iter_mut().find(|c| &*c.name == name) {
             Some(column) => column.values = values,

@@ -28,8 +28,14 @@ pub enum EventKind {
 impl EventKind {
     /// Every kind, in the order of its number.
     pub const ALL: [Self; 8] = [
-        Self::Impression, Self::View, Self::Click, Self::Cart,
-        Self::Purchase, Self::Rating, Self::Search, Self::Custom,
+        Self::Impression,
+        Self::View,
+        Self::Click,
+        Self::Cart,
+        Self::Purchase,
+        Self::Rating,
+        Self::Search,
+        Self::Custom,
     ];
 
     /// The name used on the wire.

@@ -60,8 +60,9 @@ impl FromStr for ItemKind {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|k| k.as_str() == s).ok_or_else(|| {
-            format!("unknown item kind {s:?}: expected one of product, content, offer, copy, channel")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|k| k.as_str() == s)
+            .ok_or_else(|| format!("unknown item kind {s:?}: expected one of product, content, offer, copy, channel"))
     }
 }

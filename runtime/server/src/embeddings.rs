@@ -79,11 +79,7 @@ impl EmbeddingStore {
     ///
     /// # Errors
     /// When the registry or a stored set cannot be read.
-    pub fn load(
-        state: Arc<State>,
-        spaces: Arc<Spaces>,
-        visitor_vectors: Arc<VisitorVectors>,
-    ) -> anyhow::Result<Self> {
+    pub fn load(state: Arc<State>, spaces: Arc<Spaces>, visitor_vectors: Arc<VisitorVectors>) -> anyhow::Result<Self> {
         let store = Self { state, spaces, visitor_vectors, known: Mutex::default() };
         for document in store.state.registry.list(KIND)? {
             let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
@@ -126,8 +122,7 @@ impl EmbeddingStore {
                     (stored.settings, decode(&bytes).map_err(ApiError::internal)?)
                 }
                 None => {
-                    let settings =
-                        SpaceSettings { metric: dot(), exact: false, visitor: VisitorVector::Mean };
+                    let settings = SpaceSettings { metric: dot(), exact: false, visitor: VisitorVector::Mean };
                     (settings, Vectors::new())
                 }
             };
@@ -163,7 +158,12 @@ impl EmbeddingStore {
     }
 
     /// Builds and swaps in without storing: for exports that look at the past.
-    pub(crate) fn publish(&self, space: &str, settings: &SpaceSettings, vectors: &Vectors) -> Result<Vec<String>, ApiError> {
+    pub(crate) fn publish(
+        &self,
+        space: &str,
+        settings: &SpaceSettings,
+        vectors: &Vectors,
+    ) -> Result<Vec<String>, ApiError> {
         let metric = match settings.metric.as_str() {
             "dot" => Metric::Dot,
             "cosine" => Metric::Cosine,
@@ -226,10 +226,7 @@ fn decode(bytes: &[u8]) -> anyhow::Result<Vectors> {
     for _ in 0..count {
         let length = u32::from_le_bytes(take(4)?.try_into()?) as usize;
         let id = std::str::from_utf8(take(length)?)?.to_owned();
-        let values = take(dim * 4)?
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
+        let values = take(dim * 4)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         vectors.insert(id, values);
     }
     Ok(vectors)

@@ -1,8 +1,6 @@
 //! Prometheus metrics: everything the server counts about itself.
 
-use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 /// All metrics of one server.
 pub struct Metrics {
@@ -29,8 +27,7 @@ pub struct Metrics {
     pub visitors: IntGauge,
 }
 
-const SECONDS: &[f64] =
-    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+const SECONDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 impl Metrics {
     /// Registers everything under the prefix `qianmian_`.
@@ -45,8 +42,7 @@ impl Metrics {
             Ok(counter)
         };
         let seconds = |name: &str, help: &str, labels: &[&str]| -> Result<HistogramVec, prometheus::Error> {
-            let histogram =
-                HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?;
+            let histogram = HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?;
             registry.register(Box::new(histogram.clone()))?;
             Ok(histogram)
         };

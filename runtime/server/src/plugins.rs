@@ -244,8 +244,7 @@ impl Plugins {
 }
 
 fn compile(host: &Host, bytes: &[u8]) -> Result<Plugin, ApiError> {
-    let strategy =
-        host.load(bytes).map_err(|error| ApiError::unprocessable("component_refused", error.to_string()))?;
+    let strategy = host.load(bytes).map_err(|error| ApiError::unprocessable("component_refused", error.to_string()))?;
     let description = strategy.description();
     let schema: Value = serde_json::from_str(&description.parameters_schema).map_err(|error| {
         ApiError::unprocessable("bad_schema", format!("the parameters schema is not JSON: {error}"))
@@ -253,11 +252,5 @@ fn compile(host: &Host, bytes: &[u8]) -> Result<Plugin, ApiError> {
     let validator = jsonschema::validator_for(&schema).map_err(|error| {
         ApiError::unprocessable("bad_schema", format!("the parameters schema is not a JSON Schema: {error}"))
     })?;
-    Ok(Plugin {
-        name: description.name.clone(),
-        version: description.version.clone(),
-        schema,
-        validator,
-        strategy,
-    })
+    Ok(Plugin { name: description.name.clone(), version: description.version.clone(), schema, validator, strategy })
 }

@@ -8,7 +8,8 @@ use crate::reach::feature_matrix;
 use crate::scenario::Release;
 use parking_lot::Mutex;
 use qianmian_core::{
-    Candidates, Columns, Event, EventKind, ItemRow, Reach, ReachError, Request, RequestContext, Scoring, TimeMs, Visitor,
+    Candidates, Columns, Event, EventKind, ItemRow, Reach, ReachError, Request, RequestContext, Scoring, TimeMs,
+    Visitor,
 };
 use rustc_hash::FxHashSet;
 use std::path::Path;
@@ -220,11 +221,8 @@ fn record(
         ..Request::default()
     };
     let ctx = Arc::new(RequestContext::new(request, visitor, task.as_of, 1));
-    let recorder = Arc::new(Recorder {
-        columns: Arc::clone(&app.reach.columns),
-        names: names.to_vec(),
-        seen: Mutex::default(),
-    });
+    let recorder =
+        Arc::new(Recorder { columns: Arc::clone(&app.reach.columns), names: names.to_vec(), seen: Mutex::default() });
     let reach = Reach { scoring: Arc::clone(&recorder) as _, ..app.reach.clone() };
     let limits = qianmian_host::Limits { wall: Duration::from_secs(10), ..qianmian_host::Limits::default() };
     let outcome = release.strategy.compose(ctx, &reach, parameters, &limits);

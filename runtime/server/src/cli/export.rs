@@ -88,9 +88,8 @@ fn all_events(state: &State, from: TimeMs, until: TimeMs) -> anyhow::Result<Vec<
 }
 
 fn events(state: &State, until: Option<TimeMs>, out: &Path) -> anyhow::Result<()> {
-    let mut file = std::io::BufWriter::new(
-        std::fs::File::create(out).with_context(|| format!("cannot write {}", out.display()))?,
-    );
+    let mut file =
+        std::io::BufWriter::new(std::fs::File::create(out).with_context(|| format!("cannot write {}", out.display()))?);
     for event in all_events(state, TimeMs::MIN, until.unwrap_or(TimeMs::MAX))? {
         let line = json!({
             "id": event.id, "type": event.kind.as_str(), "time": event.time,

@@ -48,8 +48,14 @@ pub fn run(client: &Client, folder: &Path) -> anyhow::Result<Vec<Line>> {
             for (metric, ours, published) in
                 [("hr", mean(&ranked, |r| r.hit(k)), hit), ("ndcg", mean(&ranked, |r| r.ndcg(k)), ndcg)]
             {
-                let mut line =
-                    Line::quality(case, &format!("{metric}@{k}"), ours, "published checkpoint", published, Some(published));
+                let mut line = Line::quality(
+                    case,
+                    &format!("{metric}@{k}"),
+                    ours,
+                    "published checkpoint",
+                    published,
+                    Some(published),
+                );
                 // Equal is the aim: better than published would be as wrong as worse.
                 line.met = Some((line.ours - published).abs() <= loss + 1e-9);
                 report.push(line);

@@ -30,18 +30,30 @@ pub fn run(client: &Client, file: &Path) -> anyhow::Result<Vec<Line>> {
     let queries = queries(file)?;
     let mut report = Vec::new();
     // Best simple references of the data's own baselines.
-    report.extend(baskets(client, &queries.next, SCENARIOS[0], "online-retail/P1 next basket", [
-        ("hr@10", "personal frequency", 0.7796, None),
-        ("recall@20", "personal frequency", 0.2510, None),
-        ("ndcg@10", "personal frequency", 0.2773, Some(0.285)),
-        ("mrr", "personal frequency", 0.4671, None),
-    ])?);
-    report.extend(baskets(client, &queries.new, SCENARIOS[1], "online-retail/P2 new items", [
-        ("hr@10", "iALS", 0.3589, None),
-        ("recall@20", "iALS", 0.0879, None),
-        ("ndcg@10", "iALS", 0.0755, Some(0.090)),
-        ("mrr", "iALS", 0.1674, None),
-    ])?);
+    report.extend(baskets(
+        client,
+        &queries.next,
+        SCENARIOS[0],
+        "online-retail/P1 next basket",
+        [
+            ("hr@10", "personal frequency", 0.7796, None),
+            ("recall@20", "personal frequency", 0.2510, None),
+            ("ndcg@10", "personal frequency", 0.2773, Some(0.285)),
+            ("mrr", "personal frequency", 0.4671, None),
+        ],
+    )?);
+    report.extend(baskets(
+        client,
+        &queries.new,
+        SCENARIOS[1],
+        "online-retail/P2 new items",
+        [
+            ("hr@10", "iALS", 0.3589, None),
+            ("recall@20", "iALS", 0.0879, None),
+            ("ndcg@10", "iALS", 0.0755, Some(0.090)),
+            ("mrr", "iALS", 0.1674, None),
+        ],
+    )?);
     let requests: Vec<RecommendRequest> = queries
         .carts
         .iter()
@@ -58,12 +70,16 @@ pub fn run(client: &Client, file: &Path) -> anyhow::Result<Vec<Line>> {
         .zip(&queries.carts)
         .map(|(list, (_, hidden))| Ranked::new(list, &HashSet::from([hidden.as_str()])))
         .collect();
-    report.extend(lines_of("online-retail/P3 cart", &ranked, [
-        ("hr@10", "item-item", 0.1768, Some(0.26)),
-        ("hr@20", "item-item", 0.2331, None),
-        ("ndcg@10", "item-item", 0.1063, None),
-        ("mrr", "item-item", 0.0942, None),
-    ]));
+    report.extend(lines_of(
+        "online-retail/P3 cart",
+        &ranked,
+        [
+            ("hr@10", "item-item", 0.1768, Some(0.26)),
+            ("hr@20", "item-item", 0.2331, None),
+            ("ndcg@10", "item-item", 0.1063, None),
+            ("mrr", "item-item", 0.0942, None),
+        ],
+    ));
     Ok(report)
 }
 

@@ -42,10 +42,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/plugins/{name}/versions/{version}", put(plugins::put))
         .layer(large)
         .route("/v1/recommend", post(recommend::recommend))
-        .route(
-            "/v1/catalog/items/{id}",
-            get(catalog::get).patch(catalog::patch).delete(catalog::delete),
-        )
+        .route("/v1/catalog/items/{id}", get(catalog::get).patch(catalog::patch).delete(catalog::delete))
         .route("/v1/visitors/{id}", get(visitors::get).delete(visitors::erase))
         .route("/v1/scenarios", get(scenarios::list))
         .route("/v1/scenarios/{name}", get(scenarios::get).put(scenarios::put))

@@ -51,10 +51,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<ModelReport>> 
 /// One live model.
 #[utoipa::path(get, path = "/v1/models/{name}", tag = "data science", params(("name" = String, Path)),
     responses((status = 200, body = ModelReport), (status = 404, body = Problem)))]
-pub(super) async fn get(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Json<ModelReport>, ApiError> {
+pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<ModelReport>, ApiError> {
     app.models
         .list()
         .into_iter()

@@ -4,7 +4,7 @@ use super::recommend::request_id;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::recommend::{Answer, RecommendRequest, answer::VisitorIds, now_ms, recommend};
-use crate::storefront::{self, CONTENT_SECURITY_POLICY, Learned, Lang, Query, Storefront, Visit};
+use crate::storefront::{self, CONTENT_SECURITY_POLICY, Lang, Learned, Query, Storefront, Visit};
 use axum::Router;
 use axum::extract::{Path, Query as QueryString, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -41,9 +41,7 @@ fn language(headers: &HeaderMap) -> Option<&str> {
 
 fn html(page: Result<String, minijinja::Error>) -> Result<Response, ApiError> {
     let mut response = page.map(|page| axum::response::Html(page).into_response()).map_err(ApiError::internal)?;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -84,11 +82,8 @@ async fn cart(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let visit = shop()?.visit(&query, language(&headers));
-    let answer = if visit.cart.is_empty() {
-        None
-    } else {
-        Some(ask(&app, &visit, "cart", visit.cart.clone(), &headers).await?)
-    };
+    let answer =
+        if visit.cart.is_empty() { None } else { Some(ask(&app, &visit, "cart", visit.cart.clone(), &headers).await?) };
     let items = items(&app);
     html(shop()?.cart(&visit, answer.as_ref(), &learned(&app, &visit), &items))
 }

@@ -42,10 +42,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<ScenarioView>>
 /// One scenario.
 #[utoipa::path(get, path = "/v1/scenarios/{name}", tag = "strategy", params(("name" = String, Path)),
     responses((status = 200, body = ScenarioView), (status = 404, body = Problem)))]
-pub(super) async fn get(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Json<ScenarioView>, ApiError> {
+pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<ScenarioView>, ApiError> {
     app.scenarios.get(&name).map(|release| Json(view(&release)))
 }
 

@@ -43,8 +43,14 @@ pub fn lines(path: &Path, until: Option<TimeMs>) -> anyhow::Result<(Vec<Line>, R
         })
     };
     let at = [
-        column("InvoiceNo")?, column("StockCode")?, column("Description")?, column("Quantity")?,
-        column("InvoiceDate")?, column("UnitPrice")?, column("CustomerID")?, column("Country")?,
+        column("InvoiceNo")?,
+        column("StockCode")?,
+        column("Description")?,
+        column("Quantity")?,
+        column("InvoiceDate")?,
+        column("UnitPrice")?,
+        column("CustomerID")?,
+        column("Country")?,
     ];
     let (mut sales, mut rejects) = (Vec::new(), Rejects::default());
     let mut record = csv::ByteRecord::new();

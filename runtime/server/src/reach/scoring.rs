@@ -14,10 +14,10 @@ impl Scoring for LiveReach {
             return Ok(Vec::new());
         }
         let matrix = feature_matrix(self, ctx, candidates, served.model.features())?;
-        let mut scores = served.model.rank(&matrix, candidates.len()).map_err(|error| ReachError::Failed {
-            what: format!("model {model}"),
-            detail: error.to_string(),
-        })?;
+        let mut scores = served
+            .model
+            .rank(&matrix, candidates.len())
+            .map_err(|error| ReachError::Failed { what: format!("model {model}"), detail: error.to_string() })?;
         // What a model could not score sorts last.
         for score in scores.iter_mut().filter(|score| !score.is_finite()) {
             *score = f32::MIN;

@@ -20,7 +20,7 @@ pub(super) fn explain(
     usage: &Usage,
     answer: &mut Answer,
 ) {
-        // The features of the models that this composition really used.
+    // The features of the models that this composition really used.
     let mut features: Vec<String> = steps
         .iter()
         .filter(|step| step.operation == "score")

@@ -102,15 +102,21 @@ impl<'a> Guards<'a> {
         let (Some(cap), Some(history)) = (self.release.spec.frequency_cap, self.ctx.visitor.items.get(&row)) else {
             return false;
         };
-        history.impressions >= cap.impressions
-            && self.ctx.now - history.last_impression < i64::from(cap.days) * DAY_MS
+        history.impressions >= cap.impressions && self.ctx.now - history.last_impression < i64::from(cap.days) * DAY_MS
     }
 
     fn id(&self, row: ItemRow) -> String {
         self.catalogue.ids.get(row.index()).map_or_else(|| format!("row {}", row.0), |id| id.to_string())
     }
 
-    fn slot(&self, row: ItemRow, position: u32, score: Option<f32>, reasons: Vec<String>, copy: Option<String>) -> Slot {
+    fn slot(
+        &self,
+        row: ItemRow,
+        position: u32,
+        score: Option<f32>,
+        reasons: Vec<String>,
+        copy: Option<String>,
+    ) -> Slot {
         let kind = self.catalogue.kind[row.index()].to_string();
         Slot { position, item: self.id(row), kind, score, reasons, copy, explain: None }
     }
@@ -122,9 +128,7 @@ fn score(slots: &Candidates, at: usize) -> Option<f32> {
 
 /// The sources that found it, the one that ranked it highest first.
 fn reasons(slots: &Candidates, at: usize) -> Vec<String> {
-    let rank = |name: &str| {
-        slots.column(&format!("source.{name}.rank")).map_or(f32::INFINITY, |ranks| ranks[at])
-    };
+    let rank = |name: &str| slots.column(&format!("source.{name}.rank")).map_or(f32::INFINITY, |ranks| ranks[at]);
     let mut found: Vec<(f32, &str)> = slots.sources_of(at).map(|name| (rank(name), &**name)).collect();
     found.sort_by(|a, b| a.0.total_cmp(&b.0));
     found.into_iter().map(|(_, name)| name.to_owned()).collect()

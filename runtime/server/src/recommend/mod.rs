@@ -61,11 +61,8 @@ async fn answer(
     let seed = seed_of(&request.id);
     let ctx = Arc::new(RequestContext::new(request, visitor, now_ms(), seed));
     let worker = Arc::clone(app);
-    let mut answer = app
-        .pool
-        .run(move || compose(&worker, &worker.reach, &release, &ctx))
-        .await
-        .map_err(|error| match error {
+    let mut answer =
+        app.pool.run(move || compose(&worker, &worker.reach, &release, &ctx)).await.map_err(|error| match error {
             PoolError::Full => {
                 app.metrics.shed.with_label_values(&["compose"]).inc();
                 ApiError::overloaded("every compose thread is busy and the queue is full; try again in a second")

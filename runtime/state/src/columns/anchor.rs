@@ -145,12 +145,7 @@ impl Places {
 
     /// Calls `each` with every place whose row is among `partners`: by walking the partners where they are few, by
     /// asking for each row where they are many.
-    fn shared<V>(
-        &self,
-        partners: Option<&FxHashMap<u32, V>>,
-        rows: &[ItemRow],
-        mut each: impl FnMut(usize, &V),
-    ) {
+    fn shared<V>(&self, partners: Option<&FxHashMap<u32, V>>, rows: &[ItemRow], mut each: impl FnMut(usize, &V)) {
         let Some(partners) = partners else { return };
         if partners.len() > rows.len() * 2 {
             for (at, row) in rows.iter().enumerate() {

@@ -183,8 +183,7 @@ impl<V: PairValue> Pairs<V> {
             .filter(|n| n.similarity >= floors.get(n.row as usize).copied().unwrap_or(0.0))
             .collect();
         if found.len() > CLAIMS {
-            let order =
-                |a: &Neighbour, b: &Neighbour| b.similarity.total_cmp(&a.similarity).then(a.row.cmp(&b.row));
+            let order = |a: &Neighbour, b: &Neighbour| b.similarity.total_cmp(&a.similarity).then(a.row.cmp(&b.row));
             found.select_nth_unstable_by(CLAIMS, order);
             found.truncate(CLAIMS);
         }
