@@ -65,32 +65,33 @@ impl CpuPool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_full_queue_sheds_and_a_panic_is_reported() {
-        let pool = CpuPool::new(1, 1).expect("threads");
-        let (release, wait) = bounded::<()>(0);
-        let (started, running) = bounded::<()>(0);
-        let busy = pool.run(move || {
-            started.send(()).expect("someone listens");
-            wait.recv().expect("released");
-        });
+        let pool = Arc::new(CpuPool::new(1, 1).expect("threads"));
+        let (release, wait) = bounded::<()>(1);
+        let (started, running) = bounded::<()>(1);
         let busy = tokio::spawn({
-            let pool_busy = busy;
-            async move { pool_busy.await }
+            let pool = Arc::clone(&pool);
+            async move {
+                pool.run(move || {
+                    started.send(()).expect("someone listens");
+                    wait.recv().expect("released");
+                })
+                .await
+            }
         });
         tokio::task::spawn_blocking(move || running.recv()).await.expect("joined").expect("started");
         let mut queued = Box::pin(pool.run(|| 7));
-        assert!(futures_poll_once(&mut queued).await.is_none(), "queued behind the busy job");
+        let early = tokio::time::timeout(Duration::from_millis(20), &mut queued).await;
+        assert!(early.is_err(), "queued behind the busy job");
         assert_eq!(pool.run(|| 8).await, Err(PoolError::Full));
-        release.send(()).expect("worker waits");
+        release.send(()).expect("the worker waits");
         assert_eq!(queued.await, Ok(7));
         assert_eq!(busy.await.expect("joined"), Ok(()));
         assert_eq!(pool.run(|| panic!("on purpose")).await, Err::<(), _>(PoolError::Panicked));
         assert_eq!(pool.run(|| 9).await, Ok(9));
-    }
-
-    async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
-        tokio::time::timeout(std::time::Duration::from_millis(20), future).await.ok()
     }
 }

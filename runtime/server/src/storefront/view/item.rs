@@ -122,6 +122,7 @@ fn picture(kind: ItemKind, categories: &[String]) -> (&'static str, Option<u32>)
             "miles" => ("star", 5),
             "luggage.backpacks" => ("pack", 9),
             "luggage" => ("case", 2),
+            "gear.organisers" => ("pack", 3),
             "gear" => ("moon", 4),
             "outdoor" => ("tent", 8),
             "beach" => ("wave", 6),
