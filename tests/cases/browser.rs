@@ -72,12 +72,12 @@ fn two_visitors_see_different_pages(page: &Visit) {
         page.open(&format!("/?visitor={}&lang=zh", PERSONAS[at].id));
         assert_eq!(page.text("h1"), PERSONAS[at].name.0);
         page.picture(&format!("home-{}", PERSONAS[at].id));
-        page.items("main .shelf")
+        page.items("main .shelf.first")
     });
-    assert!(left.len() >= 8 && right.len() >= 8, "{left:?} {right:?}");
+    assert!(left.len() >= 4 && right.len() >= 4, "{left:?} {right:?}");
     let (a, b): (BTreeSet<_>, BTreeSet<_>) = (left.iter().collect(), right.iter().collect());
     let shared = a.intersection(&b).count();
-    assert!(shared * 2 < a.len().min(b.len()), "{shared} shared of {left:?} and {right:?}");
+    assert!(shared * 4 <= a.len().min(b.len()), "{shared} shared of {left:?} and {right:?}");
 }
 
 fn a_click_changes_the_next_page(page: &Visit) {

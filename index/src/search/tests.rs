@@ -68,9 +68,12 @@ fn brute(metric: Metric, values: &[f32], query: &[f32], keep: impl Fn(ItemRow) -
 const DIM: usize = 32;
 const N: usize = 20_000;
 
-/// 20k x 32 and queries of the same making, with a graph of each metric.
-fn large() -> &'static (Vec<f32>, Vec<f32>, [(Metric, Generation); 2]) {
-    static LARGE: OnceLock<(Vec<f32>, Vec<f32>, [(Metric, Generation); 2])> = OnceLock::new();
+/// Vectors, queries of the same making, and a generation with a graph for each metric.
+type Large = (Vec<f32>, Vec<f32>, [(Metric, Generation); 2]);
+
+/// 20k x 32, built once for all tests.
+fn large() -> &'static Large {
+    static LARGE: OnceLock<Large> = OnceLock::new();
     LARGE.get_or_init(|| {
         let mut values = clustered(N + 100, DIM, 150, 11);
         let queries = values.split_off(N * DIM);
@@ -271,7 +274,7 @@ proptest! {
         let values: Vec<f32> = (0..n * dim).map(|_| (random.next() % 5) as f32 - 2.0).collect();
         let query: Vec<f32> = (0..dim).map(|_| (random.next() % 5) as f32 - 2.0).collect();
         let generation = build(SpaceSpec::new("s", Metric::Dot), &values, dim);
-        let keep = move |row: ItemRow| !filtered || row.0 % every == 0;
+        let keep = move |row: ItemRow| !filtered || row.0.is_multiple_of(every);
         let truth = brute(Metric::Dot, &values, &query, keep);
         let filter: Option<Keep<'_>> = if filtered { Some(&keep) } else { None };
         let found = generation.search(&query, k, filter, Mode::Auto).expect("a good query");

@@ -71,7 +71,7 @@ impl Strategy for Compose {
         };
         for (at, shelf) in shelves.iter().enumerate() {
             let size = shelf.size.unwrap_or(u32::MAX).min(page.room(request.limit));
-            let set = run(shelf, &parameters.kinds.0, &page).map_err(|e| e.at(&format!("shelf {}", at + 1)))?;
+            let set = run(at + 1, shelf, &parameters.kinds.0, &page)?;
             set.take(size);
             page.push(&shelf.id, &shelf.title, set, Vec::new());
         }
@@ -79,10 +79,11 @@ impl Strategy for Compose {
     }
 }
 
-fn run(shelf: &ShelfSpec, kinds: &[ItemKind], page: &Page) -> Result<Set> {
+/// Does the steps of the shelf `number`, from 1.
+fn run(number: usize, shelf: &ShelfSpec, kinds: &[ItemKind], page: &Page) -> Result<Set> {
     let mut set = None;
     for (at, step) in shelf.steps.iter().enumerate() {
-        let place = |error: Error| error.at(&format!("step {}", at + 1));
+        let place = |error: Error| error.at(&format!("shelf {number}, step {}", at + 1));
         let step = Step::read(step).map_err(place)?;
         match (&set, step) {
             (None, Step::Retrieve(sources)) => {
@@ -98,7 +99,7 @@ fn run(shelf: &ShelfSpec, kinds: &[ItemKind], page: &Page) -> Result<Set> {
             (Some(set), step) => step.apply(set).map_err(place)?,
         }
     }
-    set.ok_or_else(|| Error::reject("no steps: a shelf begins with retrieve"))
+    set.ok_or_else(|| Error::reject(format!("shelf {number}: no steps: a shelf begins with retrieve")))
 }
 
 qianmian_sdk::export!(Compose);

@@ -12,8 +12,6 @@ use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAl
 
 /// How often running strategies are interrupted to look at the clock.
 const TICK: Duration = Duration::from_millis(1);
-/// Bytes in a page of linear memory.
-const PAGE: u64 = 65_536;
 
 /// What the sandbox reserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +73,9 @@ impl Host {
         if component.len() > self.config.max_component {
             return Err(LoadError::TooLarge { got: component.len(), limit: self.config.max_component });
         }
-        inspect::check(component)?;
+        inspect::check(component, self.config.max_memory)?;
         let compiled = Component::from_binary(&self.shared.engine, component)
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        self.check_needs(&compiled)?;
         let contract = v0::Contract::new(&self.linker, &compiled)
             .map_err(|error| LoadError::World { world: v0::WORLD, detail: format!("{error:#}") })?;
         Strategy::new(Arc::clone(&self.shared), contract, component).map(Arc::new)
@@ -89,23 +86,6 @@ impl Host {
     #[must_use]
     pub fn ticker_lag(&self) -> Duration {
         Duration::from_micros(self.shared.ticker.lag.swap(0, Ordering::Relaxed))
-    }
-
-    fn check_needs(&self, component: &Component) -> Result<(), LoadError> {
-        let Some(needs) = component.resources_required() else {
-            return Err(LoadError::Invalid("it instantiates modules that it imports".to_owned()));
-        };
-        let within = |what, got: u64, limit: u64| {
-            if got > limit { Err(LoadError::Needs { what, got, limit }) } else { Ok(()) }
-        };
-        within("linear memories", u64::from(needs.num_memories), 1)?;
-        within("tables", u64::from(needs.num_tables), inspect::MAX_CORE_INSTANCES)?;
-        within("table elements", needs.max_initial_table_size.unwrap_or(0), TABLE_ELEMENTS as u64)?;
-        within(
-            "pages of memory to start",
-            needs.max_initial_memory_size.unwrap_or(0),
-            self.config.max_memory as u64 / PAGE,
-        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reads every byte of a component before any of it is compiled.
 
+use crate::call::TABLE_ELEMENTS;
 use crate::{LoadError, v0};
 use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds, Validator, WasmFeatures};
 
@@ -11,11 +12,15 @@ fn features() -> WasmFeatures {
     WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL
 }
 
-/// Checks that `bytes` are a valid component that imports nothing but the contract.
+/// Bytes in a page of linear memory.
+const PAGE: u64 = 65_536;
+
+/// Checks that `bytes` are a valid component that imports nothing but the contract, and starts with at most
+/// `max_memory` bytes.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
+pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
     match bytes.get(..8) {
         Some([0, b'a', b's', b'm', 13, 0, 1, 0]) => {}
         Some([0, b'a', b's', b'm', ..]) => return Err(LoadError::NotAComponent("a core module or of another version")),
@@ -30,6 +35,18 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::InstanceSection(section) => instances += u64::from(section.count()),
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let pages = memory.map_err(invalid)?.initial;
+                    within("pages of memory to start", pages, max_memory as u64 / PAGE)?;
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    let elements = table.map_err(invalid)?.ty.initial;
+                    within("table elements to start", elements, TABLE_ELEMENTS as u64)?;
+                }
+            }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     let import = import.map_err(invalid)?;
@@ -46,8 +63,9 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
             _ => {}
         }
     }
-    if instances > MAX_CORE_INSTANCES {
-        return Err(LoadError::Needs { what: "core instances", got: instances, limit: MAX_CORE_INSTANCES });
-    }
-    Ok(())
+    within("core instances", instances, MAX_CORE_INSTANCES)
+}
+
+fn within(what: &'static str, got: u64, limit: u64) -> Result<(), LoadError> {
+    if got > limit { Err(LoadError::Needs { what, got, limit }) } else { Ok(()) }
 }

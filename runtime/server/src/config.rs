@@ -24,6 +24,10 @@ pub struct Config {
     pub max_body: usize,
     /// Most slots one answer may have.
     pub max_limit: u32,
+    /// Freezes the clock of recommendations at this moment (milliseconds since 1970 UTC): to serve and measure a shop
+    /// of the past as it was then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_clock: Option<i64>,
 }
 
 impl Default for Config {
@@ -37,6 +41,7 @@ impl Default for Config {
             strategy_wall_ms: 50,
             max_body: 256 << 20,
             max_limit: 1_000,
+            frozen_clock: None,
         }
     }
 }

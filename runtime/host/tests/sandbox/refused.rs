@@ -108,7 +108,7 @@ fn descriptions_that_are_wrong() {
     assert_eq!(field(&described(&[256, 7, 260, 5, 0, 0, 265, 2, 0, 0], "na me/.1.0.0")), "name");
     assert_eq!(field(&described(&[256, 4, 260, 4, 0, 0, 265, 2, 0, 0], fine)), "version");
     assert_eq!(field(&described(&[256, 4, 260, 5, 0, 0, 256, 4, 0, 0], fine)), "parameters_schema");
-    assert_eq!(field(&described(&[256, 4, 260, 5, 0, 2000, 265, 2, 0, 0], fine)), "summary");
+    assert_eq!(field(&described(&[256, 4, 260, 5, 2048, 2000, 265, 2, 0, 0], fine)), "summary");
 }
 
 #[test]

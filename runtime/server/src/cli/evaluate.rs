@@ -45,7 +45,10 @@ impl Evaluate {
             Some(url) => url,
             None => {
                 let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-                let app = App::open(Config { listen, data, strategy_wall_ms: 10_000, ..Config::load(None)? })?;
+                // The protocol asks at the split, not today: ages and decayed counts are read as of then.
+                let frozen_clock = (self.protocol == Protocol::OnlineRetail).then_some(online_retail::SPLIT);
+                let config = Config { listen, data, frozen_clock, strategy_wall_ms: 10_000, ..Config::load(None)? };
+                let app = App::open(config)?;
                 runtime.block_on(start(&app))?
             }
         };

@@ -59,7 +59,7 @@ async fn answer(
         _ => Arc::new(Visitor::default()),
     };
     let seed = seed_of(&request.id);
-    let ctx = Arc::new(RequestContext::new(request, visitor, now_ms(), seed));
+    let ctx = Arc::new(RequestContext::new(request, visitor, app.config.frozen_clock.unwrap_or_else(now_ms), seed));
     let worker = Arc::clone(app);
     let mut answer =
         app.pool.run(move || compose(&worker, &worker.reach, &release, &ctx)).await.map_err(|error| match error {

@@ -161,7 +161,7 @@ fn history_columns() {
     case.is("history.brand_share", [acme / (acme + cups), acme / (acme + cups), NAN, cups / (acme + cups), NAN]);
     case.is("history.price_ratio", [0.5, 1.0, NAN, 2.0, NAN]);
 
-    let weight = |interest: f32, days: f32| (1.0 + interest).ln() * half(days, 180.0);
+    let weight = |interest: f32, days: f32| (1.0 + interest).ln() * half(days, 90.0);
     let (tea1, tea2, cup1) = (weight(2.0, 6.0), weight(1.0, 4.0), weight(1.0, 10.0));
     let tea1_tea2 = 1.0 / (6f32.sqrt() + 10.0);
     let tea1_cup1 = 1.0 / (3f32.sqrt() + 10.0);
@@ -189,11 +189,16 @@ fn anchor_columns() {
     case.is("anchor.confidence", [0.5, 1.0 / 6.0, 0.0, 1.0 / 6.0, 0.0]);
     case.is("anchor.confidence_max", [1.0, 1.0 / 3.0, 0.0, 1.0 / 3.0, 0.0]);
     case.is("anchor.viewed_similarity", [0.0; 5]);
-    // tea1 follows cup1 (in an order of two) on day 4; tea2 follows tea1 (1) and cup1 (1/2) on day 6.
+    // Inside orders: cup1 after tea1 on day 0, tea2 after tea1 on day 8. Between them: tea1 follows cup1 (in an order of
+    // two) on day 4; tea2 follows tea1 (1) and cup1 (1/2) on day 6.
     let next = |count: f32, a: f32, b: f32| count / ((a * b).sqrt() + 10.0);
     let ColumnValues::Numbers(got) = case.read("anchor.next_similarity") else { panic!() };
     assert!((got[0] - next(0.5, 1.0, 3.0)).abs() < 1e-6, "{got:?}");
-    assert!((got[1] - next(1.0, 3.0, 2.0) - next(0.5, 1.0, 2.0)).abs() < 1e-6, "{got:?}");
+    assert!((got[1] - next(2.0, 3.0, 2.0) - next(0.5, 1.0, 2.0)).abs() < 1e-6, "{got:?}");
+    assert!((got[3] - next(1.0, 3.0, 1.0)).abs() < 1e-6, "{got:?}");
+    let ColumnValues::Numbers(last) = case.read("anchor.next_similarity_last") else { panic!() };
+    assert!(last[0] == 0.0 && (last[1] - next(2.0, 3.0, 2.0)).abs() < 1e-6, "{last:?}");
+    case.is("anchor.next_similarity_last5", got.try_into().unwrap());
     case.is("anchor.same_category", [0.5, 0.5, 0.5, 0.5, 0.5]);
     case.is("anchor.same_brand", [0.5, 0.5, NAN, 0.5, NAN]);
     case.is("anchor.price_ratio", [0.4, 0.8, NAN, 1.6, NAN]);

@@ -14,7 +14,7 @@ const HISTORY_HALF_LIFE: f64 = 90.0;
 /// What each anchor weighs against the one put into the cart after it.
 const ANCHOR_FADE: f32 = 0.9;
 
-/// How much an item of the history counts: `log(1 + orders + carts / 2 + views / 4)`, halved every 180 days since it was
+/// How much an item of the history counts: `log(1 + orders + carts / 2 + views / 4)`, halved every 90 days since it was
 /// last touched. Items that were only shown count nothing.
 pub(crate) fn weight(history: &ItemHistory, now: TimeMs) -> f32 {
     let interest = history.orders as f32 + history.carts as f32 / 2.0 + history.views as f32 / 4.0;

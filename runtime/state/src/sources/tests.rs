@@ -77,7 +77,7 @@ fn viewed_together_and_next_after() {
     let next = spec(Source::NextAfter(Basis::Items));
     assert_eq!(case.ids(&case.ctx("", &["tea3"]), &next), ["art1"]);
     assert!(case.ids(&case.ctx("", &["art1"]), &next).is_empty(), "order matters");
-    assert_eq!(case.ids(&case.ctx("x", &[]), &spec(Source::ViewedTogether(Basis::History))), ["art1", "tea3"]);
+    assert_eq!(case.ids(&case.ctx("x", &[]), &spec(Source::ViewedTogether(Basis::History))), ["tea3", "art1"]);
     let only = SourceSpec { kinds: vec![ItemKind::Product], ..spec(Source::ViewedTogether(Basis::History)) };
     assert_eq!(case.ids(&case.ctx("x", &[]), &only), ["tea3"]);
 }
