@@ -183,8 +183,9 @@ impl<'a> Visit<'a> {
 
     fn open(&self, address: &str) {
         self.tab.navigate_to(&format!("{}{address}", self.url)).expect("an address");
-        self.tab.wait_until_navigated().expect("a page");
-        self.tab.wait_for_element("main").expect("a page with content");
+        // Navigating returns once the new document is there; the network's silence need not be awaited.
+        let ready = "Number(document.readyState === 'complete' && document.querySelector('main') !== null)";
+        self.wait(|p| p.number(ready) == 1.0, "the page is complete");
     }
 
     fn theme(&self, theme: &str) {
@@ -218,7 +219,7 @@ impl<'a> Visit<'a> {
         let begun = Instant::now();
         while !until(self) {
             assert!(begun.elapsed() < Duration::from_secs(20), "in vain waited until {what}");
-            std::thread::sleep(Duration::from_millis(150));
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 

@@ -95,7 +95,7 @@ fn slots_are_numbered_over_shelves_and_nothing_is_twice() {
 fn guards_have_the_last_word() {
     let server = shop();
     let listed = json!({ "strategy": "compose", "blocked": ["p4"], "parameters": { "shelves": [ { "id": "all", "steps": [
-        { "retrieve": [ { "source": "listed", "items": ["p1", "p2", "p3", "p4", "p5"], "limit": 5 } ] } ] } ] } });
+        { "retrieve": [ { "source": "listed", "ids": ["p1", "p2", "p3", "p4", "p5"], "limit": 5 } ] } ] } ] } });
     server.scenario("listed", listed);
     let patch = |id: &str, change: serde_json::Value| {
         let path = format!("/v1/catalog/items/{id}");

@@ -47,7 +47,7 @@ fn a_release_pins_is_checked_and_rolls_back() {
     server.items(&(0..9).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());
     let listed = |id: &str| {
         json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "x", "steps": [
-            { "retrieve": [ { "source": "listed", "items": [id], "limit": 1 } ] } ] } ] } })
+            { "retrieve": [ { "source": "listed", "ids": [id], "limit": 1 } ] } ] } ] } })
     };
     server.scenario("s", listed("p1"));
     server.scenario("s", listed("p2"));

@@ -100,7 +100,7 @@ impl<'a> Scope<'a> {
                 Comparison::GreaterEqual => a.test(&b, |a, b| a >= b),
                 Comparison::Equal => a.test(&b, |a, b| a == b),
                 // Not `!=`, which is true for NaN: a comparison with what is missing is false.
-                Comparison::NotEqual => a.test(&b, |a, b| a < b || a > b),
+                Comparison::NotEqual => a.test(&b, |a, b| a.partial_cmp(&b).is_some_and(std::cmp::Ordering::is_ne)),
             }),
             (Value::Text(a), Value::Text(b)) => {
                 let test = |f: fn(&str, &str) -> bool| {

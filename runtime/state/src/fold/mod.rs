@@ -182,8 +182,8 @@ impl Folds {
         }
     }
 
-    /// Inside an order each line follows those up to [`LINE_REACH`] before it, nearer ones more: people put together what
-    /// belongs together one after the other.
+    /// Inside an order each line follows those up to [`LINE_REACH`] before it, nearer ones more: people put together
+    /// what belongs together one after the other.
     fn follow_lines(&self, lines: &[Line]) {
         let mut next = self.next.write();
         for (at, line) in lines.iter().enumerate() {

@@ -124,11 +124,14 @@ impl Trends {
     }
 }
 
+/// By the scope's name: its events and its lists.
+type NamedLists = FxHashMap<Arc<str>, (u32, [TrendList; 6])>;
+
 /// The lists as readers see them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrendLists {
     all: [TrendList; 6],
-    scopes: [FxHashMap<Arc<str>, (u32, [TrendList; 6])>; 3],
+    scopes: [NamedLists; 3],
 }
 
 impl TrendLists {
