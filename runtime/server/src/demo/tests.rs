@@ -108,3 +108,27 @@ fn personas_are_the_first_visitors_and_keep_to_their_taste() {
     }
     assert!(all > 60 && own * 10 > all * 6, "{own} of {all} are of the persona's own themes");
 }
+
+#[test]
+fn the_full_shop_is_as_large_as_it_says() {
+    let mut shop = generate(1, Scale::FULL, NOW);
+    assert!((18_000..22_000).contains(&shop.items.len()), "{} items", shop.items.len());
+    assert_eq!(shop.visitors.len(), 50_000);
+    let (mut events, mut orders, mut lines) = (0u32, 0u32, 0usize);
+    let mut touched: FxHashSet<String> = FxHashSet::default();
+    for event in shop.events.by_ref() {
+        events += 1;
+        if event.kind == EventKind::Purchase {
+            orders += 1;
+            lines += event.items.len();
+        }
+        if event.kind != EventKind::Impression {
+            touched.extend(event.items);
+        }
+    }
+    let counts = format!("{events} events, {orders} orders, {lines} lines, {} items touched", touched.len());
+    eprintln!("{counts}");
+    assert!((400_000..600_000).contains(&events), "{counts}");
+    assert!(orders > 12_000 && lines as f32 / orders as f32 > 1.3, "{counts}");
+    assert!(touched.len() * 10 > shop.items.len() * 7 && touched.len() < shop.items.len(), "{counts}");
+}
