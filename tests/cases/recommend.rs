@@ -105,8 +105,11 @@ fn guards_have_the_last_word() {
     patch("p1", json!({ "stock": { "sellable": 0 } }));
     patch("p2", json!({ "valid_to": "2001-01-01T00:00:00Z" }));
     patch("p3", json!({ "channels": ["store"] }));
-    let reply = server.recommend(json!({ "scenario": "listed", "channel": "app", "limit": 1, "explain": true }));
-    assert_eq!(served(&reply.json), ["p5"], "{}", reply.text);
+    let reply = server.recommend(json!({ "scenario": "listed", "channel": "app", "limit": 2, "explain": true }));
+    let page = served(&reply.json);
+    assert_eq!((page.len(), page[0].as_str()), (2, "p5"), "the blocked one's place is filled: {}", reply.text);
+    assert_eq!(reply.json["explanation"]["removed"], json!([{ "item": "p4", "reason": "blocked" }]));
+    assert!(!page.iter().any(|id| ["p1", "p2", "p3", "p4"].contains(&id.as_str())), "{}", reply.text);
     let reply = server.recommend(json!({ "scenario": "listed", "channel": "store", "limit": 2, "exclude": ["p5"] }));
     assert_eq!(served(&reply.json)[0], "p3", "{}", reply.text);
     assert!(!served(&reply.json).iter().any(|id| ["p1", "p2", "p4", "p5"].contains(&id.as_str())), "{}", reply.text);
