@@ -127,7 +127,6 @@ fn the_full_shop_is_as_large_as_it_says() {
         }
     }
     let counts = format!("{events} events, {orders} orders, {lines} lines, {} items touched", touched.len());
-    eprintln!("{counts}");
     assert!((400_000..600_000).contains(&events), "{counts}");
     assert!(orders > 12_000 && lines as f32 / orders as f32 > 1.3, "{counts}");
     assert!(touched.len() * 10 > shop.items.len() * 7 && touched.len() < shop.items.len(), "{counts}");
