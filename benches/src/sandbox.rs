@@ -116,7 +116,10 @@ impl Pair {
     }
 }
 
-fn content(page: &Page) -> Vec<(&str, &str, &[ItemRow], Option<&[f32]>)> {
+/// A shelf's id, title, rows and scores.
+type Content<'p> = (&'p str, &'p str, &'p [ItemRow], Option<&'p [f32]>);
+
+fn content(page: &Page) -> Vec<Content<'_>> {
     page.shelves.iter().map(|s| (s.id.as_str(), s.title.as_str(), s.slots.rows(), s.slots.column("score"))).collect()
 }
 

@@ -6,8 +6,8 @@
 use qianmian_core::expr::Expression;
 use qianmian_core::source::Attribute;
 use qianmian_core::{
-    Basis, Candidates, ColumnValues, ItemKind, ItemRow, Page, Reach, ReachError, RequestContext, Scope, Shelf, Source,
-    SourceSpec, diversity,
+    Basis, Candidates, ColumnValues, ItemKind, ItemRow, Page, Reach, ReachError, RequestContext, Retrieved, Scope,
+    Shelf, Source, SourceSpec, diversity,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
@@ -161,7 +161,7 @@ fn mix(parameters: &Parameters, from: From) -> Vec<(SourceSpec, f32)> {
 }
 
 fn retrieve(ctx: &RequestContext, reach: &Reach, mix: &[(SourceSpec, f32)]) -> Result<Candidates> {
-    let found: Vec<(Arc<str>, Vec<(ItemRow, f32)>)> = mix
+    let found: Vec<Retrieved> = mix
         .iter()
         // A source that cannot answer finds nothing.
         .map(|(spec, _)| (Arc::from(spec.name.as_str()), reach.retrieval.retrieve(ctx, spec).unwrap_or_default()))

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: figures as JSON lines on standard output.
 
-use crate::setup::{cargo, root, server, shared_data, target, venv};
+use crate::setup::{root, server, shared_data, target, venv};
 use anyhow::bail;
 
 /// Every bench, in the order they run.
@@ -12,7 +12,6 @@ fn run_named(name: &str) -> anyhow::Result<()> {
     match name {
         "quality" => quality(&binary_text),
         "serve" | "sandbox" => {
-            cargo(&["build", "--release", "--package", "qianmian-benches"])?;
             crate::setup::run(target().join("release").join(format!("bench-{name}")), &["--qianmian", &binary_text])
         }
         other => bail!("no bench named {other:?}; there are {}", BENCHES.join(", ")),

@@ -9,12 +9,23 @@ const DENY: &str = "0.20.2";
 pub fn run() -> anyhow::Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     plugins()?;
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
-    run_with(cargo_path(), &["doc", "--workspace", "--no-deps", "--quiet"], &[("RUSTDOCFLAGS", "--deny warnings")])?;
+    lints()?;
+    run_with(cargo_path(), &host(&["doc"], &["--no-deps", "--quiet"]), &[("RUSTDOCFLAGS", "--deny warnings")])?;
     licences()?;
-    let tests: Vec<&str> = std::iter::once("test").chain(HOST_CRATES).collect();
-    cargo(&tests)?;
+    cargo(&host(&["test"], &[]))?;
     training_kit()
+}
+
+/// A cargo command on everything that is not for wasm32.
+fn host<'a>(command: &[&'a str], options: &[&'a str]) -> Vec<&'a str> {
+    [command, &HOST_CRATES, options].concat()
+}
+
+fn lints() -> anyhow::Result<()> {
+    cargo(&host(&["clippy"], &["--all-targets", "--", "--deny", "warnings"]))?;
+    let strategies = ["--package", "plugin-*", "--package", "hostile-*", "--package", "qianmian-sdk"];
+    let target = ["--target", crate::plugins::TARGET, "--", "--deny", "warnings"];
+    cargo(&[&["clippy"], strategies.as_slice(), &target].concat())
 }
 
 fn licences() -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! What people type: `cargo xtask demo | test | bench | plugins`. Each does its own set-up and says what it installs.
 
+#![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
+
 mod bench;
 mod check;
 mod demo;

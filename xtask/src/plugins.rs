@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::SystemTime;
 use wit_component::ComponentEncoder;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What strategies are compiled for.
+pub const TARGET: &str = "wasm32-unknown-unknown";
 /// Larger than this is a mistake: formatting, regular expressions or a date library crept in.
 const MOST_BYTES: usize = 150_000;
 

@@ -26,13 +26,16 @@ pub struct Candidates {
 /// A set holds at most this many sources (one bit each).
 pub const MAX_SOURCES: usize = 32;
 
+/// What one source found: the source's name, and rows best first with their scores.
+pub type Retrieved = (Arc<str>, Vec<(ItemRow, f32)>);
+
 impl Candidates {
     /// The union of several sources' results: one row per item, in order of first appearance, with the columns
     /// `source.<name>.score` and `source.<name>.rank` (from 1; both NaN where the source did not find the row).
     ///
     /// # Errors
     /// More than [`MAX_SOURCES`] sources, or two with the same name.
-    pub fn union(sources: &[(Arc<str>, Vec<(ItemRow, f32)>)]) -> Result<Self, String> {
+    pub fn union(sources: &[Retrieved]) -> Result<Self, String> {
         if sources.len() > MAX_SOURCES {
             return Err(format!("{} sources in one set: at most {MAX_SOURCES}", sources.len()));
         }

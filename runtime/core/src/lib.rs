@@ -14,7 +14,7 @@ pub mod request;
 pub mod source;
 pub mod visitor;
 
-pub use candidates::Candidates;
+pub use candidates::{Candidates, Retrieved};
 pub use event::{Event, EventKind};
 pub use item::{ItemKind, ItemRow};
 pub use page::{Page, Shelf};

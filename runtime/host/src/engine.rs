@@ -131,6 +131,7 @@ impl Ticker {
         let stop = Arc::new(AtomicBool::new(false));
         let lag = Arc::new(AtomicU64::new(0));
         let (stopped, late) = (Arc::clone(&stop), Arc::clone(&lag));
+        #[expect(clippy::disallowed_methods, reason = "a thread of its own that does nothing but keep time")]
         let tick = move || {
             let mut last = Instant::now();
             while !stopped.load(Ordering::Relaxed) {

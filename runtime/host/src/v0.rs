@@ -167,7 +167,7 @@ impl State {
         let start = self.call.start_step(Some(set));
         let result = run(&mut self.call, set);
         let said = result.as_ref().err().map(ToString::to_string);
-        let argument = || said.map_or_else(argument, |error| error);
+        let argument = || said.unwrap_or_else(argument);
         self.call.end_step(start, operation, argument, set);
         if let Err(error @ ReachError::Failed { .. }) = &result
             && !matches!(operation, "score" | "spread")

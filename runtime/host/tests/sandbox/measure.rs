@@ -1,6 +1,8 @@
 //! What a call costs. Run by hand, in release:
 //! `cargo test --release -p qianmian-host -- --ignored --nocapture measure`.
 
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
 use crate::component::{Parts, component};
 use crate::shop::{HOST, Shop, context, known, reach_of, request, shipped};
 use qianmian_host::{Limits, Strategy};

@@ -71,6 +71,7 @@ impl Client {
                     }
                     return Ok(answer.shelves.into_iter().flat_map(|s| s.slots).map(|slot| slot.item).collect());
                 }
+                #[expect(clippy::disallowed_methods, reason = "a client that was asked to wait")]
                 503 => std::thread::sleep(Duration::from_millis(50 << patience.min(4))),
                 status => anyhow::bail!("{status}: {}", response.body_mut().read_to_string()?),
             }

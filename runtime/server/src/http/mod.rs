@@ -26,7 +26,6 @@ use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Every route of the server.
-#[must_use]
 pub fn router(app: Arc<App>) -> Router {
     let large = DefaultBodyLimit::max(app.config.max_body);
     Router::new()

@@ -1,7 +1,7 @@
 //! The storefront page: "a thousand faces", rendered on the server from a recommendation's answer.
 //!
 //! [`Visit`] is who looks, how, and every link the page needs (all state is in the address, so the page works without
-//! scripts); [`view`] turns an answer into plain structs; the templates print them. Everything is escaped by minijinja,
+//! scripts); `view` turns an answer into plain structs; the templates print them. Everything is escaped by minijinja,
 //! nothing is inline, so a strict `Content-Security-Policy` holds (see [`CONTENT_SECURITY_POLICY`]).
 
 mod assets;
