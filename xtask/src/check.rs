@@ -34,7 +34,7 @@ fn licences() -> anyhow::Result<()> {
         cargo(&["install", "--locked", "--debug", "--version", DENY, "cargo-deny"])?;
     }
     if need(has("cargo-deny"), "cargo-deny (cargo install --locked cargo-deny)")? {
-        cargo(&["deny", "--offline", "check", "licenses", "bans", "sources"])?;
+        cargo(&["deny", "check", "licenses", "bans", "sources"])?;
     }
     Ok(())
 }
