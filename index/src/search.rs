@@ -20,6 +20,9 @@ const SAMPLE: usize = 256;
 /// A filter that keeps less than this share is scanned for: a walk would throw nearly all it finds away.
 const LEAST_SHARE: f32 = 0.1;
 
+/// A filter that keeps at least this share is asked last, about the rows that score well enough.
+const MOST_SHARE: f32 = 0.5;
+
 /// Whether a row may be in the result.
 type Keep<'a> = &'a dyn Fn(ItemRow) -> bool;
 
@@ -46,21 +49,21 @@ impl Generation {
         if k == 0 {
             return Ok(Vec::new());
         }
-        if let Some((graph, width)) = self.walk_width(k, keep, mode)
+        let share = keep.map_or(1.0, |keep| self.share_kept(keep));
+        if let Some((graph, width)) = self.walk_width(k, share, mode)
             && let Some(found) = self.walk(graph, query, k, width, keep)
         {
             return Ok(found);
         }
         Ok(match keep {
-            None => self.scan(query, k),
-            Some(keep) => self.scan_kept(query, k, keep),
+            Some(keep) if share < MOST_SHARE => self.scan_kept(query, k, keep),
+            _ => self.scan(query, k, keep),
         })
     }
 
     /// The graph and how wide to walk it, or `None` to scan.
-    fn walk_width(&self, k: usize, keep: Option<Keep<'_>>, mode: Mode) -> Option<(&Graph, usize)> {
+    fn walk_width(&self, k: usize, share: f32, mode: Mode) -> Option<(&Graph, usize)> {
         let graph = self.graph.as_ref().filter(|_| mode != Mode::Exact)?;
-        let share = keep.map_or(1.0, |keep| self.share_kept(keep));
         if mode == Mode::Auto && share < LEAST_SHARE {
             return None;
         }
@@ -104,19 +107,19 @@ impl Generation {
         (best.found.len() >= k).then(|| best.finish())
     }
 
-    /// Every row.
-    fn scan(&self, query: &[f32], k: usize) -> Vec<(ItemRow, f32)> {
+    /// Scores every row, then asks the filter about the good ones.
+    fn scan(&self, query: &[f32], k: usize, keep: Option<Keep<'_>>) -> Vec<(ItemRow, f32)> {
         let mut best = Best::new(k);
         let mut scores = [0f32; BLOCK];
         for (from, rows) in (0..).step_by(BLOCK).zip(self.rows.chunks(BLOCK)) {
             let out = &mut scores[..rows.len()];
             self.arch.dispatch(ScoreBlock { vectors: &self.vectors, query, from, out });
-            best.offer(rows.iter().copied(), out);
+            best.offer(rows.iter().copied(), out, keep);
         }
         best.finish()
     }
 
-    /// Every row that is kept.
+    /// Asks the filter about every row, then scores those it keeps.
     fn scan_kept(&self, query: &[f32], k: usize, keep: Keep<'_>) -> Vec<(ItemRow, f32)> {
         let mut best = Best::new(k);
         let mut scores = [0f32; BLOCK];
@@ -126,7 +129,7 @@ impl Generation {
             at.extend(rows.iter().zip(from..).filter(|(row, _)| keep(ItemRow(**row))).map(|(_, at)| at));
             let out = &mut scores[..at.len()];
             self.arch.dispatch(ScoreAt { vectors: &self.vectors, query, at: &at, out });
-            best.offer(at.iter().map(|&at| self.rows[at as usize]), out);
+            best.offer(at.iter().map(|&at| self.rows[at as usize]), out, None);
         }
         best.finish()
     }
@@ -150,9 +153,9 @@ impl Best {
         Self { k, floor: f32::NEG_INFINITY, found: Vec::with_capacity(2 * k + BLOCK) }
     }
 
-    fn offer(&mut self, rows: impl Iterator<Item = u32>, scores: &[f32]) {
+    fn offer(&mut self, rows: impl Iterator<Item = u32>, scores: &[f32], keep: Option<Keep<'_>>) {
         for (row, &score) in rows.zip(scores) {
-            if score >= self.floor {
+            if score >= self.floor && keep.is_none_or(|keep| keep(ItemRow(row))) {
                 self.found.push((score, row));
             }
         }

@@ -13,6 +13,7 @@ import argparse
 import json
 import urllib.request
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 from tqdm import tqdm
@@ -21,8 +22,8 @@ from . import data, embeddings, events, push, ranker
 from .binary import Qianmian
 
 UNTIL = "2011-11-01"
-CUTS = ["2011-08-01", "2011-09-01", "2011-10-01"]
 HORIZON_DAYS = 31
+CUTS = 3
 SPACE = "als"
 
 ITEM = [
@@ -122,17 +123,28 @@ def put_scenario(url: str, task: Task) -> None:
     push.put(f"{url}/v1/scenarios/{task.scenario}", json.dumps(task.spec()).encode(), "application/json")
 
 
-def run(file: Path, binary: Qianmian, work: Path, version: str = "1") -> dict:
+def cuts_before(until: str) -> list[str]:
+    """The first days of the months before `until`, earliest first: each has at least 30 days of answers before it."""
+    month = date.fromisoformat(until).replace(day=1)
+    cuts = []
+    for _ in range(CUTS):
+        month = (month - timedelta(days=1)).replace(day=1)
+        cuts.append(month.isoformat())
+    return cuts[::-1]
+
+
+def run(file: Path, binary: Qianmian, work: Path, version: str = "1", until: str = UNTIL) -> dict:
     """Imports, trains and pushes; returns and writes (`work`/report.json) what came out of each step."""
     work.mkdir(parents=True, exist_ok=True)
-    report: dict = {"until": UNTIL, "spaces": {}, "exports": {}, "rankers": {}}
-    steps = tqdm(total=2 + 1 + len(CUTS) * (1 + len(TASKS)) + len(TASKS) + 1, desc="recipe", unit="step")
+    cuts = cuts_before(until)
+    report: dict = {"until": until, "spaces": {}, "exports": {}, "rankers": {}}
+    steps = tqdm(total=2 + 1 + len(cuts) * (1 + len(TASKS)) + len(TASKS) + 1, desc="recipe", unit="step")
 
     def step(what: str) -> None:
         steps.update(1)
         steps.set_postfix_str(what)
 
-    binary.import_file("online-retail", file, UNTIL)
+    binary.import_file("online-retail", file, until)
     step("imported")
     # The scenarios must be there to be exported; their models come at the end.
     with binary.serving() as url:
@@ -140,7 +152,7 @@ def run(file: Path, binary: Qianmian, work: Path, version: str = "1") -> dict:
             put_scenario(url, task)
     step("scenarios")
 
-    for cut in CUTS:
+    for cut in cuts:
         report["spaces"][cut] = learn_space(binary, cut, work / "spaces" / cut)
         step(f"embeddings {cut}")
         for task in TASKS:
@@ -154,14 +166,14 @@ def run(file: Path, binary: Qianmian, work: Path, version: str = "1") -> dict:
             step(f"{task.scenario} {cut}: {made.get('queries')} queries")
 
     for task in TASKS:
-        parts = [data.load(work / "exports" / task.scenario / cut) for cut in CUTS]
+        parts = [data.load(work / "exports" / task.scenario / cut) for cut in cuts]
         report["rankers"][task.scenario] = ranker.train(parts, task.scenario, work / "models" / task.scenario, task.settings)
         step(f"ranker {task.scenario}")
 
-    report["spaces"][UNTIL] = learn_space(binary, UNTIL, work / "spaces" / UNTIL)
-    step(f"embeddings {UNTIL}")
+    report["spaces"][until] = learn_space(binary, until, work / "spaces" / until)
+    step(f"embeddings {until}")
     with binary.serving() as url:
-        push.embeddings(url, work / "spaces" / UNTIL)
+        push.embeddings(url, work / "spaces" / until)
         for task in TASKS:
             push.model(url, work / "models" / task.scenario, version)
             put_scenario(url, task)
@@ -179,13 +191,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--qianmian", type=Path, default=Path("qianmian"), help="the binary (default: on the PATH)")
     parser.add_argument("--data", type=Path, required=True, help="data folder to fill; must be new")
     parser.add_argument("--work", type=Path, help="folder for exports and models (default: DATA-training)")
+    parser.add_argument("--until", default=UNTIL, help=f"first day that is not learnt from (default: {UNTIL})")
     parser.add_argument("--version", default="1", help="version to push the models as (default: 1)")
     options = parser.parse_args(arguments)
     if options.data.exists() and any(options.data.iterdir()):
         parser.error(f"{options.data} is not empty: a second import would add to what is there")
     options.data.mkdir(parents=True, exist_ok=True)
     work = options.work or options.data.with_name(f"{options.data.name}-training")
-    report = run(options.file, Qianmian(options.qianmian, options.data), work, options.version)
+    report = run(options.file, Qianmian(options.qianmian, options.data), work, options.version, options.until)
     for name, ranked in report["rankers"].items():
         print(json.dumps({"ranker": name, "held_out": ranked.get("held_out"), "onnx": ranked["onnx"]}))
 

@@ -85,6 +85,11 @@ def binary(tmp_path):
     return Qianmian(path, tmp_path / "data")
 
 
+def test_cuts_are_the_months_before():
+    assert online_retail.cuts_before("2011-11-01") == ["2011-08-01", "2011-09-01", "2011-10-01"]
+    assert online_retail.cuts_before("2011-01-20") == ["2010-10-01", "2010-11-01", "2010-12-01"]
+
+
 def test_the_recipe_from_file_to_server(binary, tmp_path, monkeypatch):
     small = ranker.Settings(trees=5, leaves=4, min_data_in_leaf=2, threads=1)
     tasks = [
@@ -95,17 +100,18 @@ def test_the_recipe_from_file_to_server(binary, tmp_path, monkeypatch):
     assert report["served"] == ["next-basket", "new-items", "cart-completion"]
     assert all(ranked["onnx"]["largest_difference"] < 1e-4 for ranked in report["rankers"].values())
     calls = [json.loads(line) for line in (tmp_path / "qianmian.log").read_text().splitlines()]
+    expected = online_retail.cuts_before(online_retail.UNTIL)
     cuts = [c[c.index("--as-of") + 1] for c in calls if c[:2] == ["export", "training"]]
-    assert cuts == [cut for cut in online_retail.CUTS for _ in tasks]
+    assert cuts == [cut for cut in expected for _ in tasks]
     until = [c[c.index("--until") + 1] for c in calls if c[:2] == ["export", "events"]]
-    assert until == [*online_retail.CUTS, online_retail.UNTIL], "embeddings of a cut know nothing after it"
+    assert until == [*expected, online_retail.UNTIL], "embeddings of a cut know nothing after it"
     space = [c[1] for c in calls if c[0] == "PUT" and c[1].startswith("/v1/embeddings")]
     assert space == ["/v1/embeddings/als?metric=dot&visitor=ials&alpha=5.0&regularization=1.0"]
     assert json.loads((tmp_path / "work" / "report.json").read_text())["until"] == "2011-11-01"
 
 
 def test_no_label_lies_after_the_end():
-    last = np.datetime64(online_retail.CUTS[-1]) + np.timedelta64(online_retail.HORIZON_DAYS, "D")
+    last = np.datetime64(online_retail.cuts_before(online_retail.UNTIL)[-1]) + np.timedelta64(online_retail.HORIZON_DAYS, "D")
     assert last <= np.datetime64(online_retail.UNTIL)
 
 

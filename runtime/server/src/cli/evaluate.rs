@@ -1,9 +1,11 @@
 //! `qianmian evaluate`.
 
+use super::moment;
 use super::serve::{bind, runtime, serve};
 use crate::app::App;
 use crate::config::Config;
 use crate::evaluate::{Client, amazon_beauty, online_retail, print_summary};
+use qianmian_core::TimeMs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +32,10 @@ pub(super) struct Evaluate {
     /// The data folder of the server it starts; a temporary one for protocols that prepare themselves.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Online Retail only: another day than the published one, to choose settings without looking at what it holds out;
+    /// the data folder must hold the shop as of then.
+    #[arg(long, value_parser = moment, default_value = "2011-11-01")]
+    split: TimeMs,
 }
 
 impl Evaluate {
@@ -46,7 +52,7 @@ impl Evaluate {
             None => {
                 let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
                 // The protocol asks at the split, not today: ages and decayed counts are read as of then.
-                let frozen_clock = (self.protocol == Protocol::OnlineRetail).then_some(online_retail::SPLIT);
+                let frozen_clock = (self.protocol == Protocol::OnlineRetail).then_some(self.split);
                 let config = Config { listen, data, frozen_clock, strategy_wall_ms: 10_000, ..Config::load(None)? };
                 let app = App::open(config)?;
                 runtime.block_on(start(&app))?
@@ -54,7 +60,7 @@ impl Evaluate {
         };
         let client = Client::new(&url);
         let lines = match self.protocol {
-            Protocol::OnlineRetail => online_retail::run(&client, &self.dataset)?,
+            Protocol::OnlineRetail => online_retail::run(&client, &self.dataset, self.split)?,
             Protocol::AmazonBeauty => amazon_beauty::run(&client, &self.dataset)?,
         };
         print_summary("quality", &lines);

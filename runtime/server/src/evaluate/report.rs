@@ -53,6 +53,11 @@ impl Line {
             met: target.map(|target| ours >= target),
         }
     }
+
+    /// Leaves our figure alone: nobody published one for what was asked.
+    pub(super) fn forget_reference(&mut self) {
+        (self.peer, self.theirs, self.ratio, self.target, self.met) = (None, None, None, None, None);
+    }
 }
 
 /// Counts of met and missed targets.

@@ -3,12 +3,15 @@
 //! A [`Catalogue`] is what a request reads: it holds one `Arc<Catalogue>` and sees one state from beginning to end.
 //! [`CatalogueStore`] makes the next one. Columns that a change does not touch are shared between the two.
 
+mod attributes;
 mod check;
 mod item;
 mod store;
 mod symbols;
 mod write;
 
+pub use attributes::Attributes;
+pub(crate) use attributes::number;
 pub use item::{Item, Stock};
 pub use store::{CatalogueStore, Rejected, UpsertReport};
 pub use symbols::Symbols;
@@ -64,6 +67,8 @@ pub struct Catalogue {
     pub created: Column<TimeMs>,
     /// The full record, for answers and attributes.
     pub items: Column<Arc<Item>>,
+    /// Numeric attributes by name.
+    pub attributes: Attributes,
     /// Brands, merchants, categories, tags, channels, regions and currencies as numbers.
     pub symbols: Symbols,
     /// Live rows by category symbol.

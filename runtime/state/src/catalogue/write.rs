@@ -76,6 +76,7 @@ impl Catalogue {
         lists |= set(&mut self.categories, at, categories);
         lists |= set(&mut self.tags, at, tags);
         lists |= set(&mut self.created, at, item.created.unwrap_or(0));
+        self.attributes.replace(at, &self.items[at], &item);
         Arc::make_mut(&mut self.items)[at] = item;
         lists
     }

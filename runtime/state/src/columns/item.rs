@@ -2,6 +2,7 @@
 
 use super::{numbers, ratio};
 use crate::Catalogue;
+use crate::catalogue::number;
 use crate::fold::decay::{Decayed, days};
 use crate::fold::{Folds, ItemStats};
 use qianmian_core::{ColumnValues, ItemRow, RequestContext};
@@ -112,6 +113,9 @@ fn lists(catalogue: &Catalogue, rows: &[ItemRow], column: &[Arc<[u32]>]) -> Colu
 
 /// Texts when any of these items has a text, else numbers; true is 1 and false 0.
 fn attributes(catalogue: &Catalogue, rows: &[ItemRow], name: &str) -> ColumnValues {
+    if let Some(column) = catalogue.attributes.numbers(name) {
+        return numbers(rows, |row| column.get(row.index()).copied().unwrap_or(f32::NAN));
+    }
     let value = |row: &ItemRow| catalogue.items.get(row.index()).and_then(|item| item.attributes.get(name));
     let values: Vec<Option<&Value>> = rows.iter().map(value).collect();
     if values.iter().any(|value| matches!(value, Some(Value::String(_)))) {
@@ -122,10 +126,5 @@ fn attributes(catalogue: &Catalogue, rows: &[ItemRow], name: &str) -> ColumnValu
         };
         return ColumnValues::Texts(values.iter().map(text).collect());
     }
-    let number = |value: &Option<&Value>| match value {
-        Some(Value::Number(number)) => number.as_f64().map_or(f32::NAN, |v| v as f32),
-        Some(Value::Bool(flag)) => f32::from(u8::from(*flag)),
-        _ => f32::NAN,
-    };
-    ColumnValues::Numbers(values.iter().map(number).collect())
+    ColumnValues::Numbers(values.iter().map(|value| value.map_or(f32::NAN, number)).collect())
 }

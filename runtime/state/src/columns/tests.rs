@@ -117,6 +117,13 @@ fn attributes_are_numbers_or_texts() {
     case.is("item.attributes.grams", [250.0, 1.0, NAN, NAN, NAN]);
     case.says("item.attributes.colour", ["green", "5", "", "", ""]);
     case.is("item.attributes.none", [NAN; 5]);
+    // A text makes way for a number, a number for nothing.
+    with("tea1", "colour", 7.into());
+    case.is("item.attributes.colour", [7.0, 5.0, NAN, NAN, NAN]);
+    with("tea1", "grams", serde_json::Value::Null);
+    case.is("item.attributes.grams", [NAN, 1.0, NAN, NAN, NAN]);
+    with("tea1", "grams", "many".into());
+    case.says("item.attributes.grams", ["many", "true", "", "", ""]);
     case.store.upsert(vec![Item { id: "s".into(), ..Item::default() }]).unwrap();
     case.store.patch("tea1", &serde_json::json!({"stock": {"sellable": 3}})).unwrap();
     case.is("item.stock", [3.0, NAN, NAN, NAN, NAN]);
