@@ -20,8 +20,10 @@ const SAMPLE: usize = 256;
 /// A filter that keeps less than this share is scanned for: a walk would throw nearly all it finds away.
 const LEAST_SHARE: f32 = 0.1;
 
-/// A filter that keeps at least this share is asked last, about the rows that score well enough.
+/// A filter that keeps at least this share is asked last, about the best rows only, and this many more of them than
+/// should do: asking costs a random read or several.
 const MOST_SHARE: f32 = 0.5;
+const MORE: f32 = 1.2;
 
 /// Whether a row may be in the result.
 type Keep<'a> = &'a dyn Fn(ItemRow) -> bool;
@@ -55,10 +57,17 @@ impl Generation {
         {
             return Ok(found);
         }
-        Ok(match keep {
-            Some(keep) if share < MOST_SHARE => self.scan_kept(query, k, keep),
-            _ => self.scan(query, k, keep),
-        })
+        let Some(keep) = keep else { return Ok(self.scan(query, k)) };
+        if share >= MOST_SHARE {
+            let wide = ((k as f32 / share * MORE) as usize).min(self.len());
+            let mut found = self.scan(query, wide);
+            found.retain(|(row, _)| keep(*row));
+            if found.len() >= k || wide == self.len() {
+                found.truncate(k);
+                return Ok(found);
+            }
+        }
+        Ok(self.scan_kept(query, k, keep))
     }
 
     /// The graph and how wide to walk it, or `None` to scan.
@@ -107,19 +116,19 @@ impl Generation {
         (best.found.len() >= k).then(|| best.finish())
     }
 
-    /// Scores every row, then asks the filter about the good ones.
-    fn scan(&self, query: &[f32], k: usize, keep: Option<Keep<'_>>) -> Vec<(ItemRow, f32)> {
+    /// Every row.
+    fn scan(&self, query: &[f32], k: usize) -> Vec<(ItemRow, f32)> {
         let mut best = Best::new(k);
         let mut scores = [0f32; BLOCK];
         for (from, rows) in (0..).step_by(BLOCK).zip(self.rows.chunks(BLOCK)) {
             let out = &mut scores[..rows.len()];
             self.arch.dispatch(ScoreBlock { vectors: &self.vectors, query, from, out });
-            best.offer(rows.iter().copied(), out, keep);
+            best.offer(rows.iter().copied(), out);
         }
         best.finish()
     }
 
-    /// Asks the filter about every row, then scores those it keeps.
+    /// Every row that is kept: the filter is asked first.
     fn scan_kept(&self, query: &[f32], k: usize, keep: Keep<'_>) -> Vec<(ItemRow, f32)> {
         let mut best = Best::new(k);
         let mut scores = [0f32; BLOCK];
@@ -129,7 +138,7 @@ impl Generation {
             at.extend(rows.iter().zip(from..).filter(|(row, _)| keep(ItemRow(**row))).map(|(_, at)| at));
             let out = &mut scores[..at.len()];
             self.arch.dispatch(ScoreAt { vectors: &self.vectors, query, at: &at, out });
-            best.offer(at.iter().map(|&at| self.rows[at as usize]), out, None);
+            best.offer(at.iter().map(|&at| self.rows[at as usize]), out);
         }
         best.finish()
     }
@@ -153,9 +162,9 @@ impl Best {
         Self { k, floor: f32::NEG_INFINITY, found: Vec::with_capacity(2 * k + BLOCK) }
     }
 
-    fn offer(&mut self, rows: impl Iterator<Item = u32>, scores: &[f32], keep: Option<Keep<'_>>) {
+    fn offer(&mut self, rows: impl Iterator<Item = u32>, scores: &[f32]) {
         for (row, &score) in rows.zip(scores) {
-            if score >= self.floor && keep.is_none_or(|keep| keep(ItemRow(row))) {
+            if score >= self.floor {
                 self.found.push((score, row));
             }
         }

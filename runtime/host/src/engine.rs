@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often running strategies are interrupted to look at the clock.
 const TICK: Duration = Duration::from_millis(1);
@@ -102,7 +102,9 @@ fn engine_config(host: &HostConfig) -> Config {
         .max_memory_size(host.max_memory)
         .table_elements(TABLE_ELEMENTS)
         .linear_memory_keep_resident(host.keep_resident)
-        .table_keep_resident(64 << 10);
+        .table_keep_resident(64 << 10)
+        // Only pages that were written are reset, where the kernel can say which.
+        .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

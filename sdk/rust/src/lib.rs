@@ -37,6 +37,8 @@
 //! `wit-component`; `cargo xtask plugins` does both for `plugins/`. A strategy can reach nothing but this contract.
 
 mod error;
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+mod heap;
 mod page;
 mod recipe;
 mod set;
