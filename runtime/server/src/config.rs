@@ -24,6 +24,8 @@ pub struct Config {
     pub max_body: usize,
     /// Most slots one answer may have.
     pub max_limit: u32,
+    /// Items that events may name before the catalogue knows them; events that name more are refused.
+    pub max_unknown_items: usize,
     /// Freezes the clock of recommendations at this moment (milliseconds since 1970 UTC): to serve and measure a shop
     /// of the past as it was then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +43,7 @@ impl Default for Config {
             strategy_wall_ms: 50,
             max_body: 256 << 20,
             max_limit: 1_000,
+            max_unknown_items: 1_000_000,
             frozen_clock: None,
         }
     }

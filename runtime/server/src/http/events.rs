@@ -195,8 +195,10 @@ pub(super) async fn ingest(
     };
     let now = now_ms();
     let (mut events, mut rejected) = (Vec::with_capacity(parsed.len()), Vec::new());
+    let mut unknown = Unknown::new(&app);
     for (index, event) in parsed {
-        match event.map_err(|detail| ("wrong_shape", detail)).and_then(|event| event.check(now)) {
+        let checked = event.map_err(|detail| ("wrong_shape", detail)).and_then(|event| event.check(now));
+        match checked.and_then(|event| unknown.admit(event)) {
             Ok(event) => events.push(event),
             Err((code, detail)) => rejected.push(RejectedEvent { index, code, detail }),
         }
@@ -207,6 +209,35 @@ pub(super) async fn ingest(
     count("duplicate", duplicates);
     count("rejected", rejected.len());
     Ok((StatusCode::ACCEPTED, Json(Accepted { accepted, duplicates, rejected, durability: "fsync" })))
+}
+
+/// Bounds what strangers' item ids may cost: each gets a row that lives as long as the process.
+struct Unknown {
+    catalogue: Arc<qianmian_state::Catalogue>,
+    most: usize,
+    room: usize,
+}
+
+impl Unknown {
+    fn new(app: &App) -> Self {
+        let (catalogue, most) = (app.state.catalogue.current(), app.config.max_unknown_items);
+        let there = catalogue.len() - catalogue.live_count();
+        Self { catalogue, most, room: most.saturating_sub(there) }
+    }
+
+    fn admit(&mut self, event: Event) -> Result<Event, (&'static str, String)> {
+        let new = event.items.iter().filter(|id| self.catalogue.row(id).is_none()).count();
+        if new > self.room {
+            let detail = format!(
+                "events already name {} items that the catalogue does not know: put the items first, or raise \
+                 max_unknown_items",
+                self.most
+            );
+            return Err(("too_many_unknown_items", detail));
+        }
+        self.room -= new;
+        Ok(event)
+    }
 }
 
 /// Appends and waits for the fsync; returns accepted and duplicates.
@@ -226,4 +257,21 @@ async fn append(app: &Arc<App>, events: Vec<Event>) -> Result<(usize, usize), Ap
     let appended = result.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
     let accepted = appended.accepted.iter().filter(|taken| **taken).count();
     Ok((accepted, total - accepted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_items_are_bounded() {
+        let mut unknown = Unknown { catalogue: Arc::default(), most: 2, room: 2 };
+        let event =
+            |items: &[&str]| Event { items: items.iter().map(|id| (*id).to_owned()).collect(), ..Event::default() };
+        assert!(unknown.admit(event(&["a"])).is_ok());
+        assert_eq!(unknown.admit(event(&["b", "c"])).map_err(|(code, _)| code), Err("too_many_unknown_items"));
+        assert!(unknown.admit(event(&["b"])).is_ok());
+        assert!(unknown.admit(event(&[])).is_ok());
+        assert!(unknown.admit(event(&["d"])).is_err());
+    }
 }
