@@ -266,8 +266,11 @@ mod tests {
     #[test]
     fn strangers_items_are_bounded() {
         let mut unknown = Unknown { catalogue: Arc::default(), most: 2, room: 2 };
-        let event =
-            |items: &[&str]| Event { items: items.iter().map(|id| (*id).to_owned()).collect(), ..Event::default() };
+        let event = |items: &[&str]| {
+            let items = items.iter().map(|id| (*id).to_owned()).collect();
+            let wire = WireEvent { id: "e".to_owned(), kind: "custom".to_owned(), items, ..WireEvent::default() };
+            wire.check(1).expect("a good event")
+        };
         assert!(unknown.admit(event(&["a"])).is_ok());
         assert_eq!(unknown.admit(event(&["b", "c"])).map_err(|(code, _)| code), Err("too_many_unknown_items"));
         assert!(unknown.admit(event(&["b"])).is_ok());
