@@ -62,8 +62,21 @@ impl Server {
     /// When it cannot start.
     #[must_use]
     pub fn over(state: State) -> Self {
+        Self::with(Config::default(), state)
+    }
+
+    /// Starts a server over a state that captures every answer.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    #[must_use]
+    pub fn capturing(state: State) -> Self {
+        Self::with(Config { capture_share: 1.0, ..Config::default() }, state)
+    }
+
+    fn with(config: Config, state: State) -> Self {
         // Generous: what is tested is the answer, not how busy the machine is.
-        let config = Config { plugins: built("plugins"), strategy_wall_ms: 5_000, ..Config::default() };
+        let config = Config { plugins: built("plugins"), strategy_wall_ms: 5_000, ..config };
         let app = App::over(config, state).expect("an application");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");

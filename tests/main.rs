@@ -8,6 +8,8 @@ mod contract;
 mod learning;
 #[path = "cases/recommend.rs"]
 mod recommend;
+#[path = "cases/replay.rs"]
+mod replay;
 #[path = "cases/strategies.rs"]
 mod strategies;
 mod tidy;

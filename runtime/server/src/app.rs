@@ -2,14 +2,18 @@
 
 use crate::config::Config;
 use crate::embeddings::EmbeddingStore;
+use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::ml::ModelStore;
 use crate::plugins::Plugins;
 use crate::pool::CpuPool;
 use crate::reach::{LiveReach, VisitorVectors};
-use crate::scenario::{ScenarioSpec, Scenarios};
+use crate::recommend::ground::LiveGround;
+use crate::recommend::{compose, now_ms};
+use crate::replay::CaptureWriter;
+use crate::scenario::{Release, ScenarioSpec, Scenarios};
 use anyhow::Context;
-use qianmian_core::Reach;
+use qianmian_core::{ItemRow, Reach, Request, RequestContext, Visitor};
 use qianmian_host::{Host, HostConfig};
 use qianmian_index::Spaces;
 use qianmian_state::State;
@@ -35,6 +39,7 @@ pub struct App {
     pub metrics: Metrics,
     /// What the sandbox reaches.
     pub reach: Reach,
+    captures: CaptureWriter,
 }
 
 impl App {
@@ -68,6 +73,7 @@ impl App {
             pool: CpuPool::new(config.threads(), config.compose_queue)?,
             metrics: Metrics::new()?,
             reach: live.into_reach(),
+            captures: CaptureWriter::start(Arc::clone(&state.captures), config.capture_days)?,
             config,
             state,
             embeddings,
@@ -77,6 +83,31 @@ impl App {
         };
         app.default_scenarios()?;
         Ok(Arc::new(app))
+    }
+
+    /// Where captures go.
+    pub(crate) fn captures(&self) -> &CaptureWriter {
+        &self.captures
+    }
+
+    /// Publishes a scenario that its strategy accepts: a strategy reads its parameters when it runs, so it runs once for
+    /// nobody and once beside some items. Only refusing both times counts: a product page may well want an item.
+    ///
+    /// # Errors
+    /// As [`Scenarios::put`], and 422 `refused_by_strategy` with the strategy's words.
+    pub fn put_scenario(&self, name: &str, spec: ScenarioSpec) -> Result<Arc<Release>, ApiError> {
+        let release = Scenarios::check(name, spec.clone(), &self.plugins)?;
+        let some: Vec<ItemRow> = self.state.catalogue.current().by_kind.iter().flatten().take(3).copied().collect();
+        let run = |items: Vec<ItemRow>| {
+            let request = Request { scenario: name.to_owned(), items, limit: 20, ..Request::default() };
+            let ctx = Arc::new(RequestContext::new(request, Arc::new(Visitor::default()), now_ms(), 1));
+            let composed = compose(self, &self.reach, &LiveGround::new(self), &release, &ctx);
+            composed.answer.fallback.filter(|f| f.code == "strategy_reject").map(|_| composed.fault)
+        };
+        if let (false, Some(_), Some(fault)) = (some.is_empty(), run(Vec::new()), run(some.clone())) {
+            return Err(ApiError::unprocessable("refused_by_strategy", fault));
+        }
+        self.scenarios.put(name, spec, &self.plugins)
     }
 
     /// Every shipped strategy gets a scenario of its own name, so that a new shop has pages from its first item on.

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// Where to listen. Until access tokens exist only loopback addresses are accepted.
     pub listen: SocketAddr,
+    /// Names other than localhost that this server is reached by, as in the Host header (a proxy that keeps it).
+    pub allowed_hosts: Vec<String>,
     /// The data folder.
     pub data: PathBuf,
     /// Folder of the strategy components that ship with the product; installed at start where missing.
@@ -26,6 +28,10 @@ pub struct Config {
     pub max_limit: u32,
     /// Items that events may name before the catalogue knows them; events that name more are refused.
     pub max_unknown_items: usize,
+    /// Share of answers that are captured for replay, 0 to 1; answers whose strategy failed always are.
+    pub capture_share: f64,
+    /// Days a capture is kept.
+    pub capture_days: u32,
     /// Freezes the clock of recommendations at this moment (milliseconds since 1970 UTC): to serve and measure a shop
     /// of the past as it was then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
+            allowed_hosts: Vec::new(),
             data: PathBuf::from("data"),
             plugins: default_plugins(),
             compose_threads: 0,
@@ -44,6 +51,8 @@ impl Default for Config {
             max_body: 256 << 20,
             max_limit: 1_000,
             max_unknown_items: 1_000_000,
+            capture_share: 0.01,
+            capture_days: 7,
             frozen_clock: None,
         }
     }
@@ -82,12 +91,26 @@ impl Config {
                 toml::Value::Integer(_) => toml::Value::Integer(
                     value.parse().with_context(|| format!("{name}={value:?}: expected a whole number"))?,
                 ),
+                toml::Value::Array(_) => value.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>().into(),
+                toml::Value::Float(_) => {
+                    toml::Value::Float(value.parse().with_context(|| format!("{name}={value:?}: expected a number"))?)
+                }
                 _ => toml::Value::String(value),
             };
             table.insert(key, parsed);
         }
         let config = table.try_into::<Self>().context("the configuration has a wrong or unknown setting")?;
+        let share = config.capture_share;
+        anyhow::ensure!((0.0..=1.0).contains(&share), "capture_share is {share}: expected 0 to 1");
         Ok(config)
+    }
+
+    /// Whether the answer to a request with this seed is captured.
+    #[must_use]
+    pub fn captures(&self, seed: u64, fault: bool) -> bool {
+        // The seed is a hash; its best bits are spread over all of them.
+        let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11;
+        fault || (spread as f64) < self.capture_share * (1u64 << 53) as f64
     }
 
     /// The number of compose threads after resolving 0.

@@ -19,6 +19,7 @@ pub mod plugins;
 pub mod pool;
 pub mod reach;
 pub mod recommend;
+pub mod replay;
 pub mod scenario;
 pub mod storefront;
 pub mod training;

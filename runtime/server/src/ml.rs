@@ -85,10 +85,11 @@ impl ModelStore {
         self.live.get(name)
     }
 
-    /// Checks a model (structure, golden rows) and swaps it in.
+    /// Checks a model (structure, and golden rows where it brings some) and swaps it in. An earlier version that is put
+    /// again as it was goes live again.
     ///
     /// # Errors
-    /// 422 with what is wrong; the live version stays then.
+    /// 422 with what is wrong, 409 `version_exists` when the version is another file or manifest; the live one stays then.
     pub fn put(&self, name: &str, version: &str, bytes: &[u8], manifest: Manifest) -> Result<ModelReport, ApiError> {
         check_name(name)?;
         check_name(version)?;
@@ -103,6 +104,17 @@ impl ModelStore {
         let digest = self.state.blobs.put(bytes).map_err(ApiError::internal)?;
         let stored = Stored { version: version.to_owned(), digest: digest.clone(), manifest };
         let json = serde_json::to_value(stored).map_err(ApiError::internal)?;
+        let history = self.state.registry.history(KIND, name).map_err(ApiError::internal)?;
+        let known = history.iter().filter_map(|document| document.value.as_ref()).find(|v| v["version"] == *version);
+        if known.is_some_and(|known| *known != json) {
+            return Err(ApiError::new(
+                axum::http::StatusCode::CONFLICT,
+                "version_exists",
+                format!(
+                    "{name} {version} is already here with another file or manifest; versions are immutable: raise it"
+                ),
+            ));
+        }
         self.state.registry.put(KIND, name, &json).map_err(ApiError::internal)?;
         self.live.put(version, digest, model);
         self.get(name)

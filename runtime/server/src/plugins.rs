@@ -185,6 +185,29 @@ impl Plugins {
         })
     }
 
+    /// Checks and compiles a component that is not to be kept.
+    ///
+    /// # Errors
+    /// 422 with the first check that it does not pass.
+    pub fn try_out(&self, bytes: &[u8]) -> Result<Arc<Plugin>, ApiError> {
+        compile(&self.host, bytes).map(Arc::new)
+    }
+
+    /// The strategy whose component has this SHA-256, whether a scenario runs it or not.
+    ///
+    /// # Errors
+    /// 422 `unknown_digest` when it is no longer stored.
+    pub fn by_digest(&self, digest: &str) -> Result<Arc<Strategy>, ApiError> {
+        let live = self.live.load();
+        if let Some(plugin) = live.values().flatten().find(|plugin| plugin.strategy.digest() == digest) {
+            return Ok(Arc::clone(&plugin.strategy));
+        }
+        let stored = self.state.blobs.get(digest).map_err(|error| {
+            ApiError::unprocessable("unknown_digest", format!("the component {digest} is not stored any more: {error}"))
+        })?;
+        compile(&self.host, &stored).map(|plugin| plugin.strategy)
+    }
+
     /// Every version of every strategy, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Plugin>> {

@@ -123,13 +123,21 @@ impl Scenarios {
         all
     }
 
+    /// A release as [`Self::put`] would publish it, numbered 0.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn check(name: &str, spec: ScenarioSpec, plugins: &Plugins) -> Result<Release, ApiError> {
+        check_name(name)?;
+        release(name, 0, spec, plugins)
+    }
+
     /// Makes and publishes a new release. Requests under way finish on the old one.
     ///
     /// # Errors
     /// 422 with what is wrong with the strategy, version, kinds or parameters; nothing is changed then.
     pub fn put(&self, name: &str, spec: ScenarioSpec, plugins: &Plugins) -> Result<Arc<Release>, ApiError> {
-        check_name(name)?;
-        let checked = release(name, 0, spec, plugins)?;
+        let checked = Self::check(name, spec, plugins)?;
         let json = serde_json::to_value(&checked.spec).map_err(ApiError::internal)?;
         let number = self.state.registry.put(KIND, name, &json).map(u64::from).map_err(ApiError::internal)?;
         let made = Arc::new(Release { number, ..checked });
@@ -183,28 +191,38 @@ pub fn check_name(name: &str) -> Result<(), ApiError> {
 fn release(name: &str, number: u64, spec: ScenarioSpec, plugins: &Plugins) -> Result<Release, ApiError> {
     let plugin = plugins.get(&spec.strategy, spec.version.as_deref())?;
     plugin.check_parameters(&spec.parameters)?;
-    if let Some(wall) = spec.wall_ms
-        && !(1..=10_000).contains(&wall)
-    {
-        return Err(ApiError::unprocessable("bad_wall_ms", format!("wall_ms is {wall}: expected 1 to 10000")));
+    // The release pins the version it was made with, whatever is uploaded later.
+    let spec = ScenarioSpec { version: Some(plugin.version.clone()), ..spec };
+    Ok(Release { number, ..Release::new(name, spec, Arc::clone(&plugin.strategy))? })
+}
+
+impl Release {
+    /// A release that no registry knows, numbered 0.
+    ///
+    /// # Errors
+    /// 422 with what is wrong with the spec.
+    pub fn new(scenario: &str, spec: ScenarioSpec, strategy: Arc<Strategy>) -> Result<Self, ApiError> {
+        let fallback_kinds = spec.check()?;
+        let parameters = spec.parameters.to_string();
+        Ok(Self { scenario: scenario.to_owned(), number: 0, spec, parameters, strategy, fallback_kinds })
     }
-    let fallback_kinds = if spec.fallback_kinds.is_empty() {
-        vec![ItemKind::Product]
-    } else {
-        spec.fallback_kinds
+}
+
+impl ScenarioSpec {
+    /// Checks what does not depend on the strategy; the kinds of the fallback.
+    fn check(&self) -> Result<Vec<ItemKind>, ApiError> {
+        if let Some(wall) = self.wall_ms
+            && !(1..=10_000).contains(&wall)
+        {
+            return Err(ApiError::unprocessable("bad_wall_ms", format!("wall_ms is {wall}: expected 1 to 10000")));
+        }
+        if self.fallback_kinds.is_empty() {
+            return Ok(vec![ItemKind::Product]);
+        }
+        self.fallback_kinds
             .iter()
             .map(|kind| kind.parse())
             .collect::<Result<_, String>>()
-            .map_err(|detail| ApiError::unprocessable("unknown_kind", detail))?
-    };
-    // The release pins the version it was made with, whatever is uploaded later.
-    let spec = ScenarioSpec { version: Some(plugin.version.clone()), ..spec };
-    Ok(Release {
-        scenario: name.to_owned(),
-        number,
-        parameters: spec.parameters.to_string(),
-        strategy: Arc::clone(&plugin.strategy),
-        fallback_kinds,
-        spec,
-    })
+            .map_err(|detail| ApiError::unprocessable("unknown_kind", detail))
+    }
 }

@@ -4,7 +4,7 @@
 //! with a model that records the feature matrix instead of scoring; the order says which candidates were right.
 
 use crate::app::App;
-use crate::reach::feature_matrix;
+use crate::reach::{check_features, feature_matrix};
 use crate::scenario::Release;
 use parking_lot::Mutex;
 use qianmian_core::{
@@ -85,7 +85,10 @@ impl Scoring for Recorder {
 /// # Errors
 /// An unknown scenario or feature, or a folder that cannot be written.
 pub fn export(app: &App, events: &[Event], names: &[String], task: &Task, folder: &Path) -> anyhow::Result<Report> {
+    anyhow::ensure!(!names.is_empty(), "no features are named");
     let release = app.scenarios.get(&task.scenario)?;
+    let some: Vec<ItemRow> = app.state.catalogue.current().by_kind.iter().flatten().take(1).copied().collect();
+    check_features(&*app.reach.columns, &some, names).map_err(anyhow::Error::msg)?;
     let mut parameters = release.spec.parameters.clone();
     if let Some(object) = parameters.as_object_mut() {
         object.extend(task.parameters.clone());
@@ -129,6 +132,12 @@ pub fn export(app: &App, events: &[Event], names: &[String], task: &Task, folder
             labels.extend(marks);
         }
     }
+    anyhow::ensure!(
+        found > 0,
+        "of {asked} queries none has candidates with a right one among them: does the strategy of scenario {} score? Give \
+         it a model with --parameters '{{\"model\":\"NAME\"}}'; the model need not exist yet",
+        task.scenario
+    );
     std::fs::create_dir_all(folder)?;
     let rows = labels.len() as u64;
     write_npy(&folder.join("features.npy"), &[rows, names.len() as u64], &features)?;

@@ -100,6 +100,9 @@ pub(crate) trait DatabaseContext<T> {
 
 impl<T> DatabaseContext<T> for rusqlite::Result<T> {
     fn during(self, action: &'static str) -> Result<T> {
-        self.map_err(|source| StateError::Database { action, source })
+        self.map_err(|source| match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ReadOnly) => StateError::ReadOnly,
+            _ => StateError::Database { action, source },
+        })
     }
 }

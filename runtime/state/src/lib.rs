@@ -14,8 +14,10 @@
 //! | [`columns`] | values of items, visitors and both together, for filters, formulas and models |
 //! | [`registry`] | named, versioned JSON documents |
 //! | [`blobs`] | files by digest |
+//! | [`captures`] | answers with everything they depended on |
 
 pub mod blobs;
+pub mod captures;
 pub mod catalogue;
 pub mod columns;
 mod db;
@@ -27,6 +29,7 @@ pub mod sources;
 mod state;
 
 pub use blobs::BlobStore;
+pub use captures::{CaptureFilter, CaptureHead, Captures};
 pub use catalogue::{Catalogue, CatalogueStore, Item, Rejected, Stock, Symbols, UpsertReport};
 pub use error::{Result, StateError};
 pub use fold::Folds;

@@ -1,6 +1,7 @@
 //! A data directory, opened: the parts of this crate put together.
 
 use crate::blobs::BlobStore;
+use crate::captures::Captures;
 use crate::catalogue::CatalogueStore;
 use crate::error::{Result, StateError};
 use crate::fold::Folds;
@@ -32,6 +33,8 @@ pub struct State {
     pub registry: Arc<dyn Registry>,
     /// Files by digest.
     pub blobs: Arc<BlobStore>,
+    /// Answers with everything they depended on.
+    pub captures: Arc<Captures>,
     /// `None` in a read-only view.
     writer: Option<Writer>,
     /// Keeps other processes out until the writer has stopped.
@@ -67,9 +70,10 @@ impl State {
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open_read_only(dir)?);
         let registry = Arc::new(SqliteRegistry::open_read_only(dir)?);
         let blobs = Arc::new(BlobStore::open(Some(dir))?);
+        let captures = Arc::new(Captures::open_read_only(dir)?);
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue)));
         rebuild(&*log, &folds, until)?;
-        Ok(Self { catalogue, folds, log, registry, blobs, writer: None, _lock: None })
+        Ok(Self { catalogue, folds, log, registry, blobs, captures, writer: None, _lock: None })
     }
 
     fn writable(dir: Option<&Path>, lock: Option<File>) -> Result<Self> {
@@ -77,10 +81,11 @@ impl State {
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(dir)?);
         let registry = Arc::new(SqliteRegistry::open(dir)?);
         let blobs = Arc::new(BlobStore::open(dir)?);
+        let captures = Arc::new(Captures::open(dir)?);
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue)));
         rebuild(&*log, &folds, TimeMs::MAX)?;
         let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
-        Ok(Self { catalogue, folds, log, registry, blobs, writer: Some(writer), _lock: lock })
+        Ok(Self { catalogue, folds, log, registry, blobs, captures, writer: Some(writer), _lock: lock })
     }
 
     /// Hands events over and returns at once. `done` is called on the writer's thread when they are on disk; they are
@@ -153,17 +158,19 @@ impl State {
         Ok(folds)
     }
 
-    /// Erases a visitor: their events from the log and the disk, their profile from the folds. Returns how many events
+    /// Erases a visitor: their events from the log, their captures, their profile from the folds. Returns how many events
     /// there were. Sums over all visitors (an item's orders) lose the visitor's share when the state is next opened.
     ///
     /// # Errors
     /// As [`EventLog::erase`], and [`StateError::Stopped`].
     pub fn erase_visitor(&self, id: &str) -> Result<u64> {
         let (log, folds, id) = (Arc::clone(&self.log), Arc::clone(&self.folds), id.to_owned());
+        let captures = Arc::clone(&self.captures);
         // between commits, so that no event of theirs is stored but not folded yet
         self.writer()?.between_commits(move || {
             let erased = log.erase(&id)?;
             folds.remove_visitor(&id);
+            captures.erase_visitor(&id)?;
             Ok(erased)
         })?
     }

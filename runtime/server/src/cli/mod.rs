@@ -4,6 +4,7 @@ mod demo;
 mod evaluate;
 mod export;
 mod import;
+mod replay;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,8 @@ enum Command {
     /// Write events or training data out.
     #[command(subcommand)]
     Export(export::Export),
+    /// Compose captured answers again, as they were or with another strategy.
+    Replay(replay::Replay),
     /// Run a published protocol through HTTP and print the figures as JSON.
     Evaluate(evaluate::Evaluate),
 }
@@ -74,6 +77,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Import(import) => import.run(),
         Command::Export(export) => export.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
     }
 }

@@ -4,17 +4,43 @@ use crate::error::ApiError;
 use axum::body::Bytes;
 use serde::de::DeserializeOwned;
 
-/// Decodes one JSON document.
+/// Why a text is not the value that was expected.
+enum Wrong {
+    NotJson(String),
+    Shape(String),
+}
+
+/// The path is named: "visitor.id: invalid type ...".
+fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
+    let Some(first) = text.trim_ascii_start().first() else {
+        return Err(Wrong::NotJson("it is empty".to_owned()));
+    };
+    // A list would be taken for an object by its order, which nobody means.
+    if *first == b'[' {
+        return Err(Wrong::Shape("a list where an object is expected".to_owned()));
+    }
+    let mut decoder = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut decoder).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        match (inner.is_data(), path.as_str()) {
+            (false, _) => Wrong::NotJson(inner.to_string()),
+            (true, ".") => Wrong::Shape(inner.to_string()),
+            (true, _) => Wrong::Shape(format!("{path}: {inner}")),
+        }
+    })?;
+    decoder.end().map_err(|error| Wrong::NotJson(error.to_string()))?;
+    Ok(value)
+}
+
+/// Decodes one JSON object.
 ///
 /// # Errors
 /// 400 `malformed_json` when it is not JSON, 422 `wrong_shape` when it is JSON of another shape; both say where.
 pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            ApiError::unprocessable("wrong_shape", format!("the body does not fit: {error}"))
-        } else {
-            ApiError::bad_request("malformed_json", format!("the body is not JSON: {error}"))
-        }
+    decode(body).map_err(|wrong| match wrong {
+        Wrong::NotJson(detail) => ApiError::bad_request("malformed_json", format!("the body is not JSON: {detail}")),
+        Wrong::Shape(detail) => ApiError::unprocessable("wrong_shape", format!("the body does not fit: {detail}")),
     })
 }
 
@@ -23,5 +49,20 @@ pub fn lines<T: DeserializeOwned>(body: &Bytes) -> impl Iterator<Item = (usize, 
     body.split(|&byte| byte == b'\n')
         .filter(|line| !line.trim_ascii().is_empty())
         .enumerate()
-        .map(|(index, line)| (index, serde_json::from_slice(line).map_err(|error| error.to_string())))
+        .map(|(index, line)| (index, decode(line).map_err(said)))
+}
+
+/// A value that is JSON already.
+///
+/// # Errors
+/// Where it does not fit, and how.
+pub fn value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
+    decode(value.to_string().as_bytes()).map_err(said)
+}
+
+fn said(wrong: Wrong) -> String {
+    match wrong {
+        Wrong::NotJson(detail) => format!("not a JSON object on one line: {detail}"),
+        Wrong::Shape(detail) => detail,
+    }
 }

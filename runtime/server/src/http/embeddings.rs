@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 
 /// How the space compares and how it sees a visitor.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Settings {
     /// `dot` (default) or `cosine`.
     metric: Option<String>,
@@ -35,10 +36,17 @@ impl Settings {
     fn check(self) -> Result<SpaceSettings, ApiError> {
         let visitor = match self.visitor.as_deref().unwrap_or("mean") {
             "mean" => VisitorVector::Mean,
-            "ials" => VisitorVector::Ials {
-                alpha: self.alpha.unwrap_or(1.0),
-                regularization: self.regularization.unwrap_or(0.01),
-            },
+            "ials" => {
+                let (alpha, regularization) = (self.alpha.unwrap_or(1.0), self.regularization.unwrap_or(0.01));
+                // Both make the fold-in's matrix positive definite.
+                for (name, value) in [("alpha", alpha), ("regularization", regularization)] {
+                    if !(value > 0.0 && value.is_finite()) {
+                        let detail = format!("{name}={value}: expected a number above 0");
+                        return Err(ApiError::bad_request("bad_visitor", detail));
+                    }
+                }
+                VisitorVector::Ials { alpha, regularization }
+            }
             "encoder" => VisitorVector::Encoder {
                 model: self.model.ok_or_else(|| {
                     ApiError::bad_request("missing_model", "visitor=encoder needs model=NAME, an encoder you pushed")

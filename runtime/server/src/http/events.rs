@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
+/// 1980-01-01: nothing was sold online before, and a time in seconds is told apart.
+const EARLIEST: TimeMs = 315_532_800_000;
+
 /// A moment: milliseconds since 1970 UTC, or RFC 3339.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -41,7 +44,7 @@ impl Moment {
 
 /// One event as a storefront sends it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct WireEvent {
     /// Makes it idempotent.
     pub id: String,
@@ -113,8 +116,17 @@ impl WireEvent {
         let kind: EventKind = self.kind.parse().map_err(|detail| ("unknown_type", detail))?;
         let time = self.time.map_or(Ok(now), |time| time.millis()).map_err(|detail| ("bad_time", detail))?;
         // A phone's clock may be ahead a little; far ahead would pin decayed counts into the future.
-        if time > now + qianmian_core::DAY_MS || time <= 0 {
-            return Err(("bad_time", format!("time {time} is before 1970 or more than a day in the future")));
+        if time > now + qianmian_core::DAY_MS || time < EARLIEST {
+            let detail = format!(
+                "time {time} is before 1980 or more than a day in the future: milliseconds since 1970 expected, not seconds"
+            );
+            return Err(("bad_time", detail));
+        }
+        if self.item.is_some() && !self.items.is_empty() {
+            return Err(("bad_item", "item and items are both there: give one of them".to_owned()));
+        }
+        if self.position == Some(0) {
+            return Err(("bad_position", "position is 0: slots count from 1".to_owned()));
         }
         let mut items = self.items;
         items.extend(self.item);
@@ -129,6 +141,12 @@ impl WireEvent {
         let quantities =
             self.quantity.map_or(Ok(Vec::new()), |q| q.spread(count, "quantity")).map_err(|d| ("bad_quantity", d))?;
         let values = self.value.map_or(Ok(Vec::new()), |v| v.spread(count, "value")).map_err(|d| ("bad_value", d))?;
+        if let Some(bad) = quantities.iter().find(|quantity| **quantity <= 0.0) {
+            return Err(("bad_quantity", format!("quantity {bad}: expected more than 0; leave returns out")));
+        }
+        if let Some(bad) = values.iter().find(|value| **value < 0.0) {
+            return Err(("bad_value", format!("value {bad}: expected a price or rating of at least 0")));
+        }
         let region = self.region.or_else(|| Some(self.attributes.get("region")?.as_str()?.to_owned()));
         Ok(Event {
             id: self.id,
@@ -186,12 +204,7 @@ pub(super) async fn ingest(
         body::lines(&bytes).collect()
     } else {
         let batch: Batch = body::json(&bytes)?;
-        batch
-            .events
-            .into_iter()
-            .map(|event| serde_json::from_value(event).map_err(|error| error.to_string()))
-            .enumerate()
-            .collect()
+        batch.events.into_iter().map(body::value).enumerate().collect()
     };
     let now = now_ms();
     let (mut events, mut rejected) = (Vec::with_capacity(parsed.len()), Vec::new());
@@ -269,7 +282,7 @@ mod tests {
         let event = |items: &[&str]| {
             let items = items.iter().map(|id| (*id).to_owned()).collect();
             let wire = WireEvent { id: "e".to_owned(), kind: "custom".to_owned(), items, ..WireEvent::default() };
-            wire.check(1).expect("a good event")
+            wire.check(EARLIEST).expect("a good event")
         };
         assert!(unknown.admit(event(&["a"])).is_ok());
         assert_eq!(unknown.admit(event(&["b", "c"])).map_err(|(code, _)| code), Err("too_many_unknown_items"));

@@ -2,6 +2,7 @@
 
 mod body;
 mod catalog;
+mod edge;
 mod embeddings;
 mod events;
 mod models;
@@ -10,6 +11,7 @@ mod operate;
 mod pages;
 mod plugins;
 mod recommend;
+mod replays;
 mod scenarios;
 mod visitors;
 
@@ -19,7 +21,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
 use std::sync::Arc;
@@ -46,6 +48,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/scenarios", get(scenarios::list))
         .route("/v1/scenarios/{name}", get(scenarios::get).put(scenarios::put))
         .route("/v1/scenarios/{name}/rollback", post(scenarios::rollback))
+        .route("/v1/captures", get(replays::list))
+        .route("/v1/captures/{request_id}", get(replays::get))
+        .route("/v1/replays", post(replays::post))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .route("/metrics", get(operate::metrics))
@@ -54,7 +59,8 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| ApiError::internal("a handler panicked").into_response()))
-        .layer(axum::middleware::map_response(security_headers))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), edge::same_site))
+        .layer(axum::middleware::map_response(edge::finish))
         .with_state(app)
 }
 
@@ -70,21 +76,4 @@ async fn no_route(method: Method, uri: Uri) -> ApiError {
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     let detail = format!("{} does not take {method}; /openapi.json lists the methods", uri.path());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", detail)
-}
-
-/// Nothing here is to be framed, sniffed or run from elsewhere.
-async fn security_headers<B>(mut response: axum::http::Response<B>) -> axum::http::Response<B> {
-    const FIXED: [(HeaderName, &str); 4] = [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
-        ),
-    ];
-    for (name, value) in FIXED {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
 }

@@ -5,12 +5,14 @@ use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::ml::ModelReport;
+use crate::reach::check_features;
 use axum::Json;
 use axum::extract::{Multipart, Path, State};
 use qianmian_models::Manifest;
 use std::sync::Arc;
 
-/// Uploads a model: multipart parts `model` (ONNX) and `manifest` (JSON). Golden rows are checked before it serves.
+/// Uploads a model: multipart parts `model` (ONNX) and `manifest` (JSON). Its features must be there, and its golden
+/// rows, where it brings some, must come out, before it serves.
 #[utoipa::path(put, path = "/v1/models/{name}/versions/{version}", tag = "data science",
     params(("name" = String, Path), ("version" = String, Path)),
     request_body(content = Vec<u8>, content_type = "multipart/form-data", description = "Parts model and manifest"),
@@ -39,7 +41,13 @@ pub(super) async fn put(
     let missing = |part| ApiError::bad_request("missing_part", format!("the multipart body has no part {part:?}"));
     let model = model.ok_or_else(|| missing("model"))?;
     let manifest = manifest.ok_or_else(|| missing("manifest"))?;
-    blocking(move || app.models.put(&name, &version, &model, manifest).map(Json)).await
+    blocking(move || {
+        let some: Vec<_> = app.state.catalogue.current().by_kind.iter().flatten().take(1).copied().collect();
+        check_features(&*app.reach.columns, &some, &manifest.features)
+            .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
+        app.models.put(&name, &version, &model, manifest).map(Json)
+    })
+    .await
 }
 
 /// Every live model.

@@ -1,6 +1,6 @@
 //! `/openapi.json`, generated from the handlers.
 
-use super::{catalog, embeddings, events, models, operate, plugins, recommend, scenarios, visitors};
+use super::{catalog, embeddings, events, models, operate, plugins, recommend, replays, scenarios, visitors};
 use axum::Json;
 use utoipa::OpenApi;
 
@@ -29,6 +29,9 @@ use utoipa::OpenApi;
         scenarios::get,
         scenarios::put,
         scenarios::rollback,
+        replays::list,
+        replays::get,
+        replays::post,
         operate::healthz,
         operate::readyz,
         operate::metrics,

@@ -56,7 +56,7 @@ pub(super) async fn put(
     bytes: Bytes,
 ) -> Result<Json<ScenarioView>, ApiError> {
     let spec: ScenarioSpec = body::json(&bytes)?;
-    blocking(move || app.scenarios.put(&name, spec, &app.plugins).map(|release| Json(view(&release)))).await
+    blocking(move || app.put_scenario(&name, spec).map(|release| Json(view(&release)))).await
 }
 
 /// Goes back to what ran before.

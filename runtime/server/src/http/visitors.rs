@@ -56,7 +56,10 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
     responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn erase(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     blocking(move || {
-        if app.state.folds.visitor(&id).is_unknown() {
+        // Answers on their way to the captures must not come after the erasure.
+        app.captures().flush();
+        let captures = app.state.captures.erase_visitor(&id).map_err(ApiError::internal)?;
+        if app.state.folds.visitor(&id).is_unknown() && captures == 0 {
             return Err(unknown(&id));
         }
         app.state.erase_visitor(&id).map_err(ApiError::internal)?;

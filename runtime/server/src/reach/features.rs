@@ -1,11 +1,28 @@
 //! Feature columns gathered into one matrix: the same function serves, explains and exports for training.
 
-use qianmian_core::{Candidates, ColumnValues, Columns, ReachError, RequestContext};
+use qianmian_core::{Candidates, ColumnValues, Columns, ItemRow, ReachError, Request, RequestContext, Visitor};
+use std::sync::Arc;
 
 /// Whether a column belongs to the candidate set (source scores and ranks) and not to the host.
 #[must_use]
 pub fn is_set_column(name: &str) -> bool {
     name.starts_with("source.") || !name.contains('.')
+}
+
+/// Checks that each feature is a column of the set or a number of the host, for a visitor nobody knows and some item.
+///
+/// # Errors
+/// The first that is not, and what there is instead.
+pub fn check_features(columns: &dyn Columns, some: &[ItemRow], names: &[String]) -> Result<(), String> {
+    let nobody = RequestContext::new(Request::default(), Arc::new(Visitor::default()), 0, 0);
+    for name in names.iter().filter(|name| !is_set_column(name)) {
+        match columns.column(&nobody, some, name) {
+            Ok(ColumnValues::Numbers(_)) => {}
+            Ok(_) => return Err(format!("feature {name:?} is text: a ranker takes numbers")),
+            Err(error) => return Err(format!("feature {name:?}: {error}")),
+        }
+    }
+    Ok(())
 }
 
 /// The features of every candidate, row-major `[candidates, names]`; missing values are NaN. A set column the set does

@@ -6,7 +6,7 @@ mod retrieval;
 mod scoring;
 mod visitor_vector;
 
-pub use features::{feature_matrix, is_set_column};
+pub use features::{check_features, feature_matrix, is_set_column};
 pub use visitor_vector::{VisitorVector, VisitorVectors};
 
 use qianmian_core::{Reach, ReachError, RequestContext};

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// What a storefront asks. Only `scenario` is required.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RecommendRequest {
     /// The named placement.
     pub scenario: String,
@@ -37,6 +38,7 @@ pub struct RecommendRequest {
 
 /// A visitor's ids; `id` wins over `anonymous_id`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct VisitorIds {
     /// The id after login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,8 +156,7 @@ pub struct Removed {
     /// The item's id.
     pub item: String,
     /// `no_stock`, `expired`, `blocked`, `duplicate` ...
-    #[serde(skip_deserializing)]
-    pub reason: &'static str,
+    pub reason: String,
 }
 
 /// What stands after the guards.

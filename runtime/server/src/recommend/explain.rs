@@ -8,18 +8,17 @@ use qianmian_host::{Step, Usage};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// What a composition did.
+pub(super) struct Ran<'a> {
+    pub page: &'a Page,
+    pub removed: &'a [Removed],
+    pub steps: Vec<Step>,
+    pub log: Vec<String>,
+}
+
 /// Adds the explanation to `answer`.
-#[allow(clippy::too_many_arguments, reason = "the parts of one composition, used once")]
-pub(super) fn explain(
-    app: &App,
-    ctx: &RequestContext,
-    page: &Page,
-    removed: Vec<Removed>,
-    steps: Vec<Step>,
-    log: Vec<String>,
-    usage: &Usage,
-    answer: &mut Answer,
-) {
+pub(super) fn explain(app: &App, ctx: &RequestContext, ran: Ran<'_>, usage: &Usage, answer: &mut Answer) {
+    let Ran { page, removed, steps, log } = ran;
     // The features of the models that this composition really used.
     let mut features: Vec<String> = steps
         .iter()
@@ -57,5 +56,5 @@ pub(super) fn explain(
         "fuel": usage.fuel, "wall_us": usage.wall.as_micros() as u64, "memory": usage.memory,
         "host_calls": usage.host_calls,
     });
-    answer.explanation = Some(Explanation { removed, steps, log, usage });
+    answer.explanation = Some(Explanation { removed: removed.to_vec(), steps, log, usage });
 }

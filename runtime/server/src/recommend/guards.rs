@@ -1,28 +1,23 @@
 //! The host's last word: what business may not break is applied again after the strategy, and holes are filled.
 
 use super::answer::{AnswerShelf, Removed, Served, Slot};
-use crate::app::App;
+use super::ground::Ground;
 use crate::scenario::Release;
 use qianmian_core::{Candidates, DAY_MS, ItemRow, Page, RequestContext};
-use qianmian_state::Catalogue;
-use qianmian_state::sources::eligible;
 use rustc_hash::FxHashSet;
-use std::sync::Arc;
 
 /// Guards for one request.
 pub(super) struct Guards<'a> {
-    app: &'a App,
+    ground: &'a dyn Ground,
     ctx: &'a RequestContext,
     release: &'a Release,
-    catalogue: Arc<Catalogue>,
     forbidden: FxHashSet<ItemRow>,
 }
 
 impl<'a> Guards<'a> {
-    pub fn new(app: &'a App, ctx: &'a RequestContext, release: &'a Release) -> Self {
-        let catalogue = app.state.catalogue.current();
-        let forbidden = release.spec.blocked.iter().filter_map(|id| catalogue.row(id)).collect();
-        Self { app, ctx, release, catalogue, forbidden }
+    pub fn new(ground: &'a dyn Ground, ctx: &'a RequestContext, release: &'a Release) -> Self {
+        let forbidden = release.spec.blocked.iter().filter_map(|id| ground.row(id)).collect();
+        Self { ground, ctx, release, forbidden }
     }
 
     /// Checks every slot of the page, in reading order, up to the limit.
@@ -56,10 +51,10 @@ impl<'a> Guards<'a> {
     /// Adds up to `missing` popular items to the last shelf; returns how many.
     pub fn backfill(&self, shelves: &mut Vec<AnswerShelf>, missing: usize) -> usize {
         let mut seen: FxHashSet<ItemRow> =
-            shelves.iter().flat_map(|s| &s.slots).filter_map(|slot| self.catalogue.row(&slot.item)).collect();
+            shelves.iter().flat_map(|s| &s.slots).filter_map(|slot| self.ground.row(&slot.item)).collect();
         let mut position = shelves.iter().map(|s| s.slots.len()).sum::<usize>() as u32;
         let mut slots = Vec::new();
-        for row in super::fallback::rows(self.app, self.ctx, self.release, missing + seen.len()) {
+        for row in self.ground.popular(self.ctx, &self.release.fallback_kinds, missing + seen.len()) {
             if slots.len() == missing {
                 break;
             }
@@ -78,24 +73,23 @@ impl<'a> Guards<'a> {
         added
     }
 
-    fn check(&self, row: ItemRow, seen: &mut FxHashSet<ItemRow>) -> Result<(), &'static str> {
-        if row.index() >= self.catalogue.len() {
-            return Err("unknown_row");
+    fn check(&self, row: ItemRow, seen: &mut FxHashSet<ItemRow>) -> Result<(), String> {
+        if self.ground.item(row).is_none() {
+            return Err("unknown_row".to_owned());
         }
-        eligible(&self.catalogue, self.ctx, row).map_err(|why| why.as_str())?;
-        if self.forbidden.contains(&row) {
-            return Err("blocked");
-        }
-        if self.ctx.request.exclude.contains(&row) {
-            return Err("excluded");
-        }
-        if self.rests(row) {
-            return Err("frequency_cap");
-        }
-        if !seen.insert(row) {
-            return Err("duplicate");
-        }
-        Ok(())
+        self.ground.eligible(self.ctx, row)?;
+        let against = if self.forbidden.contains(&row) {
+            "blocked"
+        } else if self.ctx.request.exclude.contains(&row) {
+            "excluded"
+        } else if self.rests(row) {
+            "frequency_cap"
+        } else if !seen.insert(row) {
+            "duplicate"
+        } else {
+            return Ok(());
+        };
+        Err(against.to_owned())
     }
 
     fn rests(&self, row: ItemRow) -> bool {
@@ -106,7 +100,7 @@ impl<'a> Guards<'a> {
     }
 
     fn id(&self, row: ItemRow) -> String {
-        self.catalogue.ids.get(row.index()).map_or_else(|| format!("row {}", row.0), |id| id.to_string())
+        self.ground.item(row).map_or_else(|| format!("row {}", row.0), |(id, _)| id.to_string())
     }
 
     fn slot(
@@ -117,7 +111,7 @@ impl<'a> Guards<'a> {
         reasons: Vec<String>,
         copy: Option<String>,
     ) -> Slot {
-        let kind = self.catalogue.kind[row.index()].to_string();
+        let kind = self.ground.item(row).map_or_else(String::new, |(_, kind)| kind.to_string());
         Slot { position, item: self.id(row), kind, score, reasons, copy, explain: None }
     }
 }

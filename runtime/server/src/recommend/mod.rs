@@ -3,6 +3,7 @@
 pub mod answer;
 mod explain;
 mod fallback;
+pub mod ground;
 mod guards;
 
 pub use answer::{Answer, RecommendRequest};
@@ -10,11 +11,13 @@ pub use answer::{Answer, RecommendRequest};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::pool::PoolError;
+use crate::replay::{Recorder, Taken};
 use crate::scenario::Release;
-use answer::{Fallback, Served, StrategyId};
+use answer::{Fallback, Removed, Served, StrategyId};
+use ground::{Ground, RecordingGround};
 use guards::Guards;
 use qianmian_core::{Reach, Request, RequestContext, TimeMs, Visitor};
-use qianmian_host::{Limits, Outcome};
+use qianmian_host::{Limits, Outcome, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -61,20 +64,50 @@ async fn answer(
     let seed = seed_of(&request.id);
     let ctx = Arc::new(RequestContext::new(request, visitor, app.config.frozen_clock.unwrap_or_else(now_ms), seed));
     let worker = Arc::clone(app);
-    let mut answer =
-        app.pool.run(move || compose(&worker, &worker.reach, &release, &ctx)).await.map_err(|error| match error {
-            PoolError::Full => {
-                app.metrics.shed.with_label_values(&["compose"]).inc();
-                ApiError::overloaded("every compose thread is busy and the queue is full; try again in a second")
-            }
-            PoolError::Panicked => ApiError::internal("composing panicked"),
-        })?;
+    let (composed, taken) = app.pool.run(move || record(&worker, release, ctx)).await.map_err(|error| match error {
+        PoolError::Full => {
+            app.metrics.shed.with_label_values(&["compose"]).inc();
+            ApiError::overloaded("every compose thread is busy and the queue is full; try again in a second")
+        }
+        PoolError::Panicked => ApiError::internal("composing panicked"),
+    })?;
+    count(app, &composed);
+    let Composed { mut answer, .. } = composed;
     if !unknown_items.is_empty() {
         answer.degraded.push("unknown_items".to_owned());
         answer.unknown_items = unknown_items;
     }
     answer.took_us = begun.elapsed().as_micros() as u64;
+    if app.config.captures(seed, answer.fallback.is_some()) && !app.captures().keep(taken, answer.clone()) {
+        app.metrics.shed.with_label_values(&["captures"]).inc();
+    }
     Ok(answer)
+}
+
+/// Composes and writes down what that depended on.
+fn record(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Composed, Taken) {
+    let (recorder, reach) = Recorder::over(&app.reach);
+    let ground = RecordingGround::new(app);
+    let composed = compose(app, &reach, &ground, &release, &ctx);
+    let (ground, catalogue) = ground.finish();
+    let taken = Taken { ctx, release, calls: recorder.take(), ground, catalogue, usage: composed.usage };
+    (composed, taken)
+}
+
+fn count(app: &App, composed: &Composed) {
+    let (name, answer) = (composed.answer.strategy.name.as_str(), &composed.answer);
+    app.metrics.strategy_seconds.with_label_values(&[name]).observe(composed.usage.wall.as_secs_f64());
+    if let Some(fallback) = &answer.fallback {
+        let (scenario, code) = (&answer.scenario, &fallback.code);
+        tracing::warn!(scenario, strategy = name, code, fault = composed.fault, "a strategy failed");
+        app.metrics.faults.with_label_values(&[name, code]).inc();
+    }
+    for gone in &composed.removed {
+        app.metrics.guarded.with_label_values(&[&gone.reason]).inc();
+    }
+    for what in &answer.degraded {
+        app.metrics.degraded.with_label_values(&[what.split(':').next().unwrap_or_default()]).inc();
+    }
 }
 
 /// From the wire to the vocabulary: ids become rows; ids nobody knows are reported, not an error.
@@ -120,30 +153,38 @@ fn resolve(app: &App, asked: RecommendRequest, id: String) -> Result<(Request, V
     Ok((request, unknown))
 }
 
-/// Runs the release's strategy and gives the host the last word. On a CPU thread; `reach` is the live one but for
-/// exports that record features.
+/// What came of a composition.
+pub struct Composed {
+    /// The answer, but for what the edge adds.
+    pub answer: Answer,
+    /// What the guards took out.
+    pub removed: Vec<Removed>,
+    /// What the strategy used.
+    pub usage: Usage,
+    /// Why the strategy failed, in words; empty when it did not.
+    pub fault: String,
+}
+
+/// Runs the release's strategy over `reach` and gives the host the last word over `ground`. On a CPU thread. It depends on
+/// nothing else but the explanation, which reads live columns.
 #[must_use]
-pub fn compose(app: &App, reach: &Reach, release: &Release, ctx: &Arc<RequestContext>) -> Answer {
+pub fn compose(
+    app: &App,
+    reach: &Reach,
+    ground: &dyn Ground,
+    release: &Release,
+    ctx: &Arc<RequestContext>,
+) -> Composed {
     let wall = release.spec.wall_ms.unwrap_or(app.config.strategy_wall_ms);
     let limits = Limits { wall: Duration::from_millis(wall), ..Limits::default() };
-    let name = release.strategy.description().name.as_str();
     let outcome: Outcome = release.strategy.compose(Arc::clone(ctx), reach, &release.parameters, &limits);
-    app.metrics.strategy_seconds.with_label_values(&[name]).observe(outcome.usage.wall.as_secs_f64());
     let mut degraded = outcome.degraded;
     let (page, fault) = match outcome.page {
         Ok(page) => (page, None),
-        Err(fault) => {
-            let code = fault.code();
-            tracing::warn!(scenario = release.scenario, strategy = name, code, %fault, "a strategy failed");
-            app.metrics.faults.with_label_values(&[name, code]).inc();
-            (fallback::popular(app, ctx, release), Some((code, fault.to_string())))
-        }
+        Err(fault) => (fallback::popular(ground, ctx, release), Some((fault.code(), fault.to_string()))),
     };
-    let guards = Guards::new(app, ctx, release);
+    let guards = Guards::new(ground, ctx, release);
     let Served { mut shelves, removed } = guards.apply(&page);
-    for gone in &removed {
-        app.metrics.guarded.with_label_values(&[gone.reason]).inc();
-    }
     let wanted = ctx.request.limit as usize;
     let served: usize = shelves.iter().map(|shelf| shelf.slots.len()).sum();
     // An empty page, or holes the guards made, are filled; a short page the strategy meant is left alone.
@@ -153,10 +194,8 @@ pub fn compose(app: &App, reach: &Reach, release: &Release, ctx: &Arc<RequestCon
             degraded.push("backfilled".to_owned());
         }
     }
-    for what in &degraded {
-        app.metrics.degraded.with_label_values(&[what.split(':').next().unwrap_or_default()]).inc();
-    }
     let description = release.strategy.description();
+    let said = fault.as_ref().map(|(_, detail)| detail.clone()).unwrap_or_default();
     let mut answer = Answer {
         request_id: ctx.request.id.clone(),
         scenario: release.scenario.clone(),
@@ -179,9 +218,10 @@ pub fn compose(app: &App, reach: &Reach, release: &Release, ctx: &Arc<RequestCon
         took_us: 0,
     };
     if ctx.request.explain {
-        explain::explain(app, ctx, &page, removed, outcome.steps, outcome.log, &outcome.usage, &mut answer);
+        let ran = explain::Ran { page: &page, removed: &removed, steps: outcome.steps, log: outcome.log };
+        explain::explain(app, ctx, ran, &outcome.usage, &mut answer);
     }
-    answer
+    Composed { answer, removed, usage: outcome.usage, fault: said }
 }
 
 /// The same request id gives the same seed: an answer can be computed again.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Stock by kind. `None` means that the storefront does not count this kind: unlimited for `sellable`, none otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Stock {
     /// Free to sell now; the guard removes items at 0.
     pub sellable: Option<i64>,
@@ -20,7 +20,7 @@ pub struct Stock {
 
 /// An item. Only `id` is required.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Item {
     /// Unique in the catalogue, 1 to 256 bytes.
     pub id: String,
