@@ -8,8 +8,12 @@ mod contract;
 mod learning;
 #[path = "cases/recommend.rs"]
 mod recommend;
+#[path = "cases/refusals.rs"]
+mod refusals;
 #[path = "cases/replay.rs"]
 mod replay;
+#[path = "cases/rollout.rs"]
+mod rollout;
 #[path = "cases/strategies.rs"]
 mod strategies;
 mod tidy;

@@ -96,6 +96,12 @@ impl App {
     /// # Errors
     /// As [`Scenarios::put`], and 422 `refused_by_strategy` with the strategy's words.
     pub fn put_scenario(&self, name: &str, spec: ScenarioSpec) -> Result<Arc<Release>, ApiError> {
+        self.check_scenario(name, &spec)?;
+        self.scenarios.put(name, spec, &self.plugins)
+    }
+
+    /// The checks of [`Self::put_scenario`].
+    pub(crate) fn check_scenario(&self, name: &str, spec: &ScenarioSpec) -> Result<(), ApiError> {
         let release = Scenarios::check(name, spec.clone(), &self.plugins)?;
         let some: Vec<ItemRow> = self.state.catalogue.current().by_kind.iter().flatten().take(3).copied().collect();
         let run = |items: Vec<ItemRow>| {
@@ -107,7 +113,7 @@ impl App {
         if let (false, Some(_), Some(fault)) = (some.is_empty(), run(Vec::new()), run(some.clone())) {
             return Err(ApiError::unprocessable("refused_by_strategy", fault));
         }
-        self.scenarios.put(name, spec, &self.plugins)
+        Ok(())
     }
 
     /// Every shipped strategy gets a scenario of its own name, so that a new shop has pages from its first item on.

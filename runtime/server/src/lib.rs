@@ -20,6 +20,7 @@ pub mod pool;
 pub mod reach;
 pub mod recommend;
 pub mod replay;
+pub mod rollout;
 pub mod scenario;
 pub mod storefront;
 pub mod training;

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub events: IntCounterVec,
     /// Requests turned away because the CPU pool or the log's queue was full.
     pub shed: IntCounterVec,
+    /// Candidates that were taken out by themselves, by scenario.
+    pub rollbacks: IntCounterVec,
     /// Items in the catalogue.
     pub items: IntGauge,
     /// Visitors with a profile.
@@ -60,6 +62,7 @@ impl Metrics {
             guarded: counter("guard_removed_total", "Slots removed by host guards", &["reason"])?,
             events: counter("events_total", "Events by outcome", &["outcome"])?,
             shed: counter("shed_total", "Requests turned away", &["queue"])?,
+            rollbacks: counter("rollbacks_total", "Candidates taken out by themselves", &["scenario"])?,
             items: gauge("catalogue_items", "Items in the catalogue")?,
             visitors: gauge("visitors", "Visitors with a profile")?,
             registry,

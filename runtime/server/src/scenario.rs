@@ -2,7 +2,9 @@
 
 use crate::error::ApiError;
 use crate::plugins::Plugins;
+use crate::rollout::{Candidate, Plan, StoredCandidate};
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use qianmian_core::ItemKind;
 use qianmian_host::Strategy;
 use qianmian_state::State;
@@ -12,8 +14,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// The registry's kind of document.
+/// The registry's kinds of document.
 const KIND: &str = "scenario";
+const CANDIDATE: &str = "candidate";
 
 /// What a business team says about a scenario; every change makes a new release.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -74,6 +77,8 @@ pub struct Release {
 /// All scenarios, swapped atomically.
 pub struct Scenarios {
     live: ArcSwap<FxHashMap<String, Arc<Release>>>,
+    candidates: ArcSwap<FxHashMap<String, Arc<Candidate>>>,
+    ended: Mutex<FxHashMap<String, Arc<Candidate>>>,
     state: Arc<State>,
 }
 
@@ -93,7 +98,95 @@ impl Scenarios {
                 Err(error) => tracing::error!(scenario = document.name, %error, "a scenario cannot run"),
             }
         }
-        Ok(Self { live: ArcSwap::from_pointee(live), state })
+        let mut candidates = FxHashMap::default();
+        for document in state.registry.list(CANDIDATE)? {
+            let stored: StoredCandidate = serde_json::from_value(document.value.unwrap_or_default())?;
+            match release(&document.name, next_number(&live, &document.name), stored.spec, plugins) {
+                Ok(release) => {
+                    let candidate = Candidate::new(Arc::new(release), stored.plan);
+                    candidates.insert(document.name, Arc::new(candidate));
+                }
+                Err(error) => tracing::error!(scenario = document.name, %error, "a candidate cannot run"),
+            }
+        }
+        Ok(Self {
+            live: ArcSwap::from_pointee(live),
+            candidates: ArcSwap::from_pointee(candidates),
+            ended: Mutex::default(),
+            state,
+        })
+    }
+
+    /// The candidate of `name`, where one is on trial.
+    #[must_use]
+    pub fn candidate(&self, name: &str) -> Option<Arc<Candidate>> {
+        self.candidates.load().get(name).cloned()
+    }
+
+    /// The last candidate of `name` whose trial ended since the server started.
+    #[must_use]
+    pub fn last_trial(&self, name: &str) -> Option<Arc<Candidate>> {
+        self.ended.lock().get(name).cloned()
+    }
+
+    /// Puts a candidate on trial, in place of an earlier one.
+    ///
+    /// # Errors
+    /// 404 for a scenario that is not live; as [`Self::put`]; 422 `bad_plan`.
+    pub fn try_out(
+        &self,
+        name: &str,
+        spec: ScenarioSpec,
+        plan: Plan,
+        plugins: &Plugins,
+    ) -> Result<Arc<Candidate>, ApiError> {
+        self.get(name)?;
+        plan.check()?;
+        let release = release(name, next_number(&self.live.load(), name), spec, plugins)?;
+        let stored = StoredCandidate { spec: release.spec.clone(), plan: plan.clone() };
+        let json = serde_json::to_value(stored).map_err(ApiError::internal)?;
+        self.state.registry.put(CANDIDATE, name, &json).map_err(ApiError::internal)?;
+        let candidate = Arc::new(Candidate::new(Arc::new(release), plan));
+        self.candidates.rcu(|all| {
+            let mut next = all.as_ref().clone();
+            next.insert(name.to_owned(), Arc::clone(&candidate));
+            next
+        });
+        Ok(candidate)
+    }
+
+    /// Makes the candidate the live release.
+    ///
+    /// # Errors
+    /// 422 `no_candidate`; as [`Self::put`].
+    pub fn promote(&self, name: &str, plugins: &Plugins) -> Result<Arc<Release>, ApiError> {
+        let candidate = self.candidate(name).ok_or_else(|| {
+            ApiError::unprocessable("no_candidate", format!("scenario {name:?} has no candidate to promote"))
+        })?;
+        let live = self.put(name, candidate.release.spec.clone(), plugins)?;
+        self.end_trial(name)?;
+        Ok(live)
+    }
+
+    /// Ends the candidate's trial; false when there is none.
+    ///
+    /// # Errors
+    /// When the registry cannot be written; the candidate is out all the same.
+    pub fn end_trial(&self, name: &str) -> Result<bool, ApiError> {
+        let ended = self.candidate(name);
+        let was = ended.is_some();
+        if let Some(ended) = ended {
+            self.ended.lock().insert(name.to_owned(), ended);
+        }
+        self.candidates.rcu(|all| {
+            let mut next = all.as_ref().clone();
+            next.remove(name);
+            next
+        });
+        if was {
+            self.state.registry.delete(CANDIDATE, name).map_err(ApiError::internal)?;
+        }
+        Ok(was)
     }
 
     /// The live release of `name`.
@@ -169,6 +262,11 @@ impl Scenarios {
             })?;
         self.put(name, earlier, plugins)
     }
+}
+
+/// The number a candidate will have when it is promoted.
+fn next_number(live: &FxHashMap<String, Arc<Release>>, name: &str) -> u64 {
+    live.get(name).map_or(0, |release| release.number) + 1
 }
 
 /// Names of scenarios, spaces, models and plugins: what is safe in a path, a metric and a file.

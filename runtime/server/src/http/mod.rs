@@ -47,6 +47,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/visitors/{id}", get(visitors::get).delete(visitors::erase))
         .route("/v1/scenarios", get(scenarios::list))
         .route("/v1/scenarios/{name}", get(scenarios::get).put(scenarios::put))
+        .route("/v1/scenarios/{name}/releases", post(scenarios::release))
+        .route("/v1/scenarios/{name}/promote", post(scenarios::promote))
         .route("/v1/scenarios/{name}/rollback", post(scenarios::rollback))
         .route("/v1/captures", get(replays::list))
         .route("/v1/captures/{request_id}", get(replays::get))

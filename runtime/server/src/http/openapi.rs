@@ -28,6 +28,8 @@ use utoipa::OpenApi;
         scenarios::list,
         scenarios::get,
         scenarios::put,
+        scenarios::release,
+        scenarios::promote,
         scenarios::rollback,
         replays::list,
         replays::get,

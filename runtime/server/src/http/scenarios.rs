@@ -4,11 +4,12 @@ use super::body;
 use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
+use crate::rollout::{Plan, Stats};
 use crate::scenario::{Release, ScenarioSpec};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -22,10 +23,39 @@ pub(super) struct ScenarioView {
     digest: String,
     #[serde(flatten)]
     spec: ScenarioSpec,
+    /// A release on trial, or the last one that was taken out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<CandidateView>,
 }
 
-fn view(release: &Release) -> ScenarioView {
+/// A release on trial.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CandidateView {
+    /// False when it was taken out.
+    running: bool,
+    /// The digest it pins.
+    digest: String,
+    spec: ScenarioSpec,
+    plan: Plan,
+    #[serde(flatten)]
+    stats: Stats,
+}
+
+fn trial(app: &App, name: &str) -> Option<CandidateView> {
+    let running = app.scenarios.candidate(name);
+    let candidate = running.clone().or_else(|| app.scenarios.last_trial(name))?;
+    Some(CandidateView {
+        running: running.is_some(),
+        digest: candidate.release.strategy.digest().to_owned(),
+        spec: candidate.release.spec.clone(),
+        plan: candidate.plan.clone(),
+        stats: candidate.stats(),
+    })
+}
+
+fn view(app: &App, release: &Release) -> ScenarioView {
     ScenarioView {
+        candidate: trial(app, &release.scenario),
         name: release.scenario.clone(),
         release: release.number,
         digest: release.strategy.digest().to_owned(),
@@ -36,14 +66,14 @@ fn view(release: &Release) -> ScenarioView {
 /// Every scenario.
 #[utoipa::path(get, path = "/v1/scenarios", tag = "strategy", responses((status = 200, body = Vec<ScenarioView>)))]
 pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<ScenarioView>> {
-    Json(app.scenarios.list().iter().map(|release| view(release)).collect())
+    Json(app.scenarios.list().iter().map(|release| view(&app, release)).collect())
 }
 
 /// One scenario.
 #[utoipa::path(get, path = "/v1/scenarios/{name}", tag = "strategy", params(("name" = String, Path)),
     responses((status = 200, body = ScenarioView), (status = 404, body = Problem)))]
 pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<ScenarioView>, ApiError> {
-    app.scenarios.get(&name).map(|release| Json(view(&release)))
+    app.scenarios.get(&name).map(|release| Json(view(&app, &release)))
 }
 
 /// Creates or changes a scenario: a new release, swapped in at once. Requests under way finish on the old one.
@@ -56,15 +86,62 @@ pub(super) async fn put(
     bytes: Bytes,
 ) -> Result<Json<ScenarioView>, ApiError> {
     let spec: ScenarioSpec = body::json(&bytes)?;
-    blocking(move || app.put_scenario(&name, spec).map(|release| Json(view(&release)))).await
+    blocking(move || app.put_scenario(&name, spec).map(|release| Json(view(&app, &release)))).await
 }
 
-/// Goes back to what ran before.
+/// A release to try.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trial {
+    /// The scenario as it would be.
+    spec: ScenarioSpec,
+    /// How to try it.
+    #[serde(default)]
+    plan: Plan,
+}
+
+/// Puts a release on trial: in shadow, as a canary, or both. It takes itself out when it fails.
+#[utoipa::path(post, path = "/v1/scenarios/{name}/releases", tag = "strategy", params(("name" = String, Path)),
+    request_body = Trial,
+    responses((status = 200, body = ScenarioView), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn release(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<ScenarioView>, ApiError> {
+    let asked: Trial = body::json(&bytes)?;
+    blocking(move || {
+        app.check_scenario(&name, &asked.spec)?;
+        app.scenarios.try_out(&name, asked.spec, asked.plan, &app.plugins)?;
+        app.scenarios.get(&name).map(|release| Json(view(&app, &release)))
+    })
+    .await
+}
+
+/// Makes the release on trial the live one.
+#[utoipa::path(post, path = "/v1/scenarios/{name}/promote", tag = "strategy", params(("name" = String, Path)),
+    responses((status = 200, body = ScenarioView), (status = 422, body = Problem)))]
+pub(super) async fn promote(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<ScenarioView>, ApiError> {
+    blocking(move || app.scenarios.promote(&name, &app.plugins).map(|release| Json(view(&app, &release)))).await
+}
+
+/// Ends a trial; without one, goes back to what ran before.
 #[utoipa::path(post, path = "/v1/scenarios/{name}/rollback", tag = "strategy", params(("name" = String, Path)),
     responses((status = 200, body = ScenarioView), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn rollback(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<ScenarioView>, ApiError> {
-    blocking(move || app.scenarios.rollback(&name, &app.plugins).map(|release| Json(view(&release)))).await
+    blocking(move || {
+        let release = if app.scenarios.end_trial(&name)? {
+            app.scenarios.get(&name)?
+        } else {
+            app.scenarios.rollback(&name, &app.plugins)?
+        };
+        Ok(Json(view(&app, &release)))
+    })
+    .await
 }

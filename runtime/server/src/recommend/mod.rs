@@ -12,9 +12,10 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::pool::PoolError;
 use crate::replay::{Recorder, Taken};
+use crate::rollout::{Candidate, Verdict};
 use crate::scenario::Release;
 use answer::{Fallback, Removed, Served, StrategyId};
-use ground::{Ground, RecordingGround};
+use ground::{Ground, LiveGround, RecordingGround};
 use guards::Guards;
 use qianmian_core::{Reach, Request, RequestContext, TimeMs, Visitor};
 use qianmian_host::{Limits, Outcome, Usage};
@@ -55,7 +56,8 @@ async fn answer(
     request_id: String,
     begun: Instant,
 ) -> Result<Answer, ApiError> {
-    let release = app.scenarios.get(&asked.scenario)?;
+    let live = app.scenarios.get(&asked.scenario)?;
+    let candidate = app.scenarios.candidate(&asked.scenario);
     let (request, unknown_items) = resolve(app, asked, request_id)?;
     let visitor = match (&request.visitor, request.personalised) {
         (Some(id), true) => app.state.folds.visitor(id),
@@ -63,25 +65,72 @@ async fn answer(
     };
     let seed = seed_of(&request.id);
     let ctx = Arc::new(RequestContext::new(request, visitor, app.config.frozen_clock.unwrap_or_else(now_ms), seed));
-    let worker = Arc::clone(app);
-    let (composed, taken) = app.pool.run(move || record(&worker, release, ctx)).await.map_err(|error| match error {
-        PoolError::Full => {
-            app.metrics.shed.with_label_values(&["compose"]).inc();
-            ApiError::overloaded("every compose thread is busy and the queue is full; try again in a second")
-        }
-        PoolError::Panicked => ApiError::internal("composing panicked"),
-    })?;
+    // Who is not named is sorted by request.
+    let who = ctx.request.visitor.as_deref().unwrap_or(&ctx.request.id);
+    let trial = candidate.as_ref().filter(|candidate| candidate.answers(who)).cloned();
+    let release = trial.as_ref().map_or(live, |candidate| Arc::clone(&candidate.release));
+    let (worker, shared) = (Arc::clone(app), Arc::clone(&ctx));
+    let (composed, taken) =
+        app.pool.run(move || record(&worker, release, shared)).await.map_err(|error| match error {
+            PoolError::Full => {
+                app.metrics.shed.with_label_values(&["compose"]).inc();
+                ApiError::overloaded("every compose thread is busy and the queue is full; try again in a second")
+            }
+            PoolError::Panicked => ApiError::internal("composing panicked"),
+        })?;
     count(app, &composed);
-    let Composed { mut answer, .. } = composed;
+    let mut answer = composed.answer.clone();
     if !unknown_items.is_empty() {
         answer.degraded.push("unknown_items".to_owned());
         answer.unknown_items = unknown_items;
+    }
+    match (trial, candidate) {
+        (Some(trial), _) => {
+            answer.variants.insert("release".to_owned(), "candidate".to_owned());
+            judge(app, &trial, &composed);
+        }
+        (None, Some(candidate)) if candidate.shadows(&ctx.request.id) => shadow(app, candidate, ctx, composed),
+        _ => {}
     }
     answer.took_us = begun.elapsed().as_micros() as u64;
     if app.config.captures(seed, answer.fallback.is_some()) && !app.captures().keep(taken, answer.clone()) {
         app.metrics.shed.with_label_values(&["captures"]).inc();
     }
     Ok(answer)
+}
+
+/// Counts a candidate's answer; one that fails too often is taken out at once, and the live release answers everybody.
+fn judge(app: &Arc<App>, candidate: &Candidate, composed: &Composed) {
+    if let Verdict::Out(reason) = candidate.count(composed) {
+        let scenario = candidate.release.scenario.clone();
+        tracing::error!(scenario, reason, "a candidate was taken out");
+        app.metrics.rollbacks.with_label_values(&[&scenario]).inc();
+        let app = Arc::clone(app);
+        // The registry's write is not the visitor's to wait for.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = app.scenarios.end_trial(&scenario) {
+                tracing::error!(scenario, %error, "the end of a trial could not be stored");
+            }
+        });
+    }
+}
+
+/// Composes with the candidate after the answer; when there is no room, it is left out.
+fn shadow(app: &Arc<App>, candidate: Arc<Candidate>, ctx: Arc<RequestContext>, live: Composed) {
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        let worker = Arc::clone(&app);
+        let ran = app.pool.run(move || {
+            // What the live release computed must not help: a fresh memo.
+            let again = RequestContext::new(ctx.request.clone(), Arc::clone(&ctx.visitor), ctx.now, ctx.seed);
+            let ground = LiveGround::new(&worker);
+            let shadow = compose(&worker, &worker.reach, &ground, &candidate.release, &Arc::new(again));
+            candidate.compare(&live, &shadow);
+        });
+        if ran.await.is_err() {
+            app.metrics.shed.with_label_values(&["shadow"]).inc();
+        }
+    });
 }
 
 /// Composes and writes down what that depended on.
