@@ -1,5 +1,7 @@
 //! The one integration-test binary.
 
+#[path = "cases/authoring.rs"]
+mod authoring;
 #[path = "cases/browser.rs"]
 mod browser;
 #[path = "cases/contract.rs"]

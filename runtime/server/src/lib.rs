@@ -5,6 +5,7 @@
 //! -> the answer.
 
 pub mod app;
+pub mod authoring;
 pub mod cli;
 pub mod config;
 pub mod demo;

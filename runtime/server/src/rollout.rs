@@ -7,6 +7,7 @@ use crate::recommend::now_ms;
 use crate::scenario::{Release, ScenarioSpec};
 use parking_lot::Mutex;
 use qianmian_core::TimeMs;
+use qianmian_host::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -118,8 +119,12 @@ pub struct Stats {
     pub shadow_wall_us: [f64; 2],
     /// What happened, oldest first.
     pub timeline: Vec<Moment>,
+    #[serde(skip)]
     step: usize,
+    #[serde(skip)]
     since_step: u64,
+    #[serde(skip)]
+    out: bool,
 }
 
 /// A release on trial.
@@ -137,6 +142,19 @@ pub(crate) enum Verdict {
     Fine,
     /// Take it out, for this reason.
     Out(String),
+}
+
+/// What a shadow is compared with.
+pub(crate) struct LivePage {
+    items: BTreeSet<String>,
+    usage: Usage,
+}
+
+impl LivePage {
+    pub(crate) fn of(composed: &Composed) -> Self {
+        let slots = composed.answer.shelves.iter().flat_map(|shelf| &shelf.slots);
+        Self { items: slots.map(|slot| slot.item.clone()).collect(), usage: composed.usage }
+    }
 }
 
 impl Candidate {
@@ -170,7 +188,8 @@ impl Candidate {
         stats.faults += u64::from(composed.answer.fallback.is_some());
         stats.slots[0] += composed.answer.shelves.iter().map(|shelf| shelf.slots.len() as u64).sum::<u64>();
         stats.slots[1] += composed.removed.len() as u64;
-        if stats.answers < self.plan.min_answers {
+        // Answers under way when it was taken out come after the judgement.
+        if stats.out || stats.answers < self.plan.min_answers {
             return Verdict::Fine;
         }
         let rate = stats.faults as f64 / stats.answers as f64;
@@ -182,6 +201,7 @@ impl Candidate {
                 let reason = format!("{what} {value:.3} over {most} after {} answers", stats.answers);
                 stats.say(format!("taken out: {reason}"));
                 stats.share = 0.0;
+                stats.out = true;
                 return Verdict::Out(reason);
             }
         }
@@ -198,12 +218,9 @@ impl Candidate {
     }
 
     /// Compares a page it composed in shadow with the live one.
-    pub(crate) fn compare(&self, live: &Composed, shadow: &Composed) {
-        let ids = |composed: &Composed| -> BTreeSet<String> {
-            composed.answer.shelves.iter().flat_map(|shelf| &shelf.slots).map(|slot| slot.item.clone()).collect()
-        };
-        let (had, has) = (ids(live), ids(shadow));
-        let overlap = had.intersection(&has).count() as f64 / had.len().max(1) as f64;
+    pub(crate) fn compare(&self, live: &LivePage, shadow: &Composed) {
+        let has = LivePage::of(shadow).items;
+        let overlap = live.items.intersection(&has).count() as f64 / live.items.len().max(1) as f64;
         let mut stats = self.stats.lock();
         stats.shadowed += 1;
         stats.shadow_faults += u64::from(shadow.answer.fallback.is_some());

@@ -145,6 +145,7 @@ impl Scenarios {
         let release = release(name, next_number(&self.live.load(), name), spec, plugins)?;
         let stored = StoredCandidate { spec: release.spec.clone(), plan: plan.clone() };
         let json = serde_json::to_value(stored).map_err(ApiError::internal)?;
+        let _turn = self.ended.lock();
         self.state.registry.put(CANDIDATE, name, &json).map_err(ApiError::internal)?;
         let candidate = Arc::new(Candidate::new(Arc::new(release), plan));
         self.candidates.rcu(|all| {
@@ -168,25 +169,33 @@ impl Scenarios {
         Ok(live)
     }
 
-    /// Ends the candidate's trial; false when there is none.
+    /// Ends the trial of whichever candidate `name` has; false when it has none.
     ///
     /// # Errors
     /// When the registry cannot be written; the candidate is out all the same.
     pub fn end_trial(&self, name: &str) -> Result<bool, ApiError> {
-        let ended = self.candidate(name);
-        let was = ended.is_some();
-        if let Some(ended) = ended {
-            self.ended.lock().insert(name.to_owned(), ended);
+        self.candidate(name).map_or(Ok(false), |candidate| self.end_trial_of(&candidate))
+    }
+
+    /// Ends the trial of this candidate, and of no other that came after it; false when it is over.
+    ///
+    /// # Errors
+    /// As [`Self::end_trial`].
+    pub fn end_trial_of(&self, candidate: &Arc<Candidate>) -> Result<bool, ApiError> {
+        let name = candidate.release.scenario.as_str();
+        // Trials begin and end one at a time.
+        let mut ended = self.ended.lock();
+        if !self.candidate(name).is_some_and(|running| Arc::ptr_eq(&running, candidate)) {
+            return Ok(false);
         }
+        ended.insert(name.to_owned(), Arc::clone(candidate));
         self.candidates.rcu(|all| {
             let mut next = all.as_ref().clone();
             next.remove(name);
             next
         });
-        if was {
-            self.state.registry.delete(CANDIDATE, name).map_err(ApiError::internal)?;
-        }
-        Ok(was)
+        self.state.registry.delete(CANDIDATE, name).map_err(ApiError::internal)?;
+        Ok(true)
     }
 
     /// The live release of `name`.

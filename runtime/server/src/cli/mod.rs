@@ -4,6 +4,7 @@ mod demo;
 mod evaluate;
 mod export;
 mod import;
+mod plugin;
 mod replay;
 mod serve;
 
@@ -29,6 +30,9 @@ enum Command {
     /// Write events or training data out.
     #[command(subcommand)]
     Export(export::Export),
+    /// Write, build, try, look into and upload strategies.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Compose captured answers again, as they were or with another strategy.
     Replay(replay::Replay),
     /// Run a published protocol through HTTP and print the figures as JSON.
@@ -77,6 +81,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Import(import) => import.run(),
         Command::Export(export) => export.run(),
+        Command::Plugin(plugin) => plugin.run(),
         Command::Replay(replay) => replay.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
     }

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::pool::PoolError;
 use crate::replay::{Recorder, Taken};
-use crate::rollout::{Candidate, Verdict};
+use crate::rollout::{Candidate, LivePage, Verdict};
 use crate::scenario::Release;
 use answer::{Fallback, Removed, Served, StrategyId};
 use ground::{Ground, LiveGround, RecordingGround};
@@ -79,18 +79,20 @@ async fn answer(
             PoolError::Panicked => ApiError::internal("composing panicked"),
         })?;
     count(app, &composed);
-    let mut answer = composed.answer.clone();
+    match (&trial, candidate) {
+        (Some(trial), _) => judge(app, trial, &composed),
+        (None, Some(candidate)) if candidate.shadows(&ctx.request.id) => {
+            shadow(app, candidate, ctx, LivePage::of(&composed));
+        }
+        _ => {}
+    }
+    let Composed { mut answer, .. } = composed;
+    if trial.is_some() {
+        answer.variants.insert("release".to_owned(), "candidate".to_owned());
+    }
     if !unknown_items.is_empty() {
         answer.degraded.push("unknown_items".to_owned());
         answer.unknown_items = unknown_items;
-    }
-    match (trial, candidate) {
-        (Some(trial), _) => {
-            answer.variants.insert("release".to_owned(), "candidate".to_owned());
-            judge(app, &trial, &composed);
-        }
-        (None, Some(candidate)) if candidate.shadows(&ctx.request.id) => shadow(app, candidate, ctx, composed),
-        _ => {}
     }
     answer.took_us = begun.elapsed().as_micros() as u64;
     if app.config.captures(seed, answer.fallback.is_some()) && !app.captures().keep(taken, answer.clone()) {
@@ -100,15 +102,15 @@ async fn answer(
 }
 
 /// Counts a candidate's answer; one that fails too often is taken out at once, and the live release answers everybody.
-fn judge(app: &Arc<App>, candidate: &Candidate, composed: &Composed) {
+fn judge(app: &Arc<App>, candidate: &Arc<Candidate>, composed: &Composed) {
     if let Verdict::Out(reason) = candidate.count(composed) {
         let scenario = candidate.release.scenario.clone();
         tracing::error!(scenario, reason, "a candidate was taken out");
         app.metrics.rollbacks.with_label_values(&[&scenario]).inc();
-        let app = Arc::clone(app);
+        let (app, candidate) = (Arc::clone(app), Arc::clone(candidate));
         // The registry's write is not the visitor's to wait for.
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = app.scenarios.end_trial(&scenario) {
+            if let Err(error) = app.scenarios.end_trial_of(&candidate) {
                 tracing::error!(scenario, %error, "the end of a trial could not be stored");
             }
         });
@@ -116,7 +118,7 @@ fn judge(app: &Arc<App>, candidate: &Candidate, composed: &Composed) {
 }
 
 /// Composes with the candidate after the answer; when there is no room, it is left out.
-fn shadow(app: &Arc<App>, candidate: Arc<Candidate>, ctx: Arc<RequestContext>, live: Composed) {
+fn shadow(app: &Arc<App>, candidate: Arc<Candidate>, ctx: Arc<RequestContext>, live: LivePage) {
     let app = Arc::clone(app);
     tokio::spawn(async move {
         let worker = Arc::clone(&app);

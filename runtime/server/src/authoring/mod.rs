@@ -1,0 +1,13 @@
+//! For authors of strategies: a project from nothing, a component from the project, and a trial run with the host's own
+//! sandbox and limits.
+
+mod build;
+mod project;
+mod trial;
+
+pub use build::build;
+pub use project::create;
+pub use trial::{Line, Trial, run};
+
+/// What strategies are compiled for.
+pub const TARGET: &str = "wasm32-unknown-unknown";

@@ -1,0 +1,222 @@
+//! `qianmian plugin`: what the author of a strategy types.
+
+use crate::app::App;
+use crate::authoring::{self, Line, Trial};
+use crate::config::Config;
+use crate::demo::{PERSONAS, Scale, generate, install_models};
+use crate::recommend::now_ms;
+use anyhow::Context;
+use qianmian_core::TimeMs;
+use qianmian_host::{Host, HostConfig};
+use qianmian_state::State;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The address of a server.
+const URL: &str = "http://127.0.0.1:7700";
+
+/// The subcommands of `plugin`.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Plugin {
+    /// Write a new project: an example that builds, with a test, the SDK and the contract.
+    New {
+        /// The strategy's name: small letters, digits, '-'.
+        name: String,
+        /// The language.
+        #[arg(long, value_enum, default_value_t = Language::Rust)]
+        lang: Language,
+        /// Where to; a folder of the strategy's name without it.
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
+    /// Compile a project to a component and print its path.
+    Build {
+        /// The project's folder.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Run a component in the host's sandbox with its limits, for several visitors, twice.
+    Test(Test),
+    /// Say what a component is, without running it for anybody.
+    Inspect {
+        /// The component.
+        file: PathBuf,
+    },
+    /// Upload a component to a server.
+    Push {
+        /// The component.
+        file: PathBuf,
+        /// The server.
+        #[arg(long, default_value = URL, env = "QIANMIAN_URL")]
+        url: String,
+    },
+    /// Make a scenario's release on trial the live one.
+    Promote {
+        /// The scenario.
+        scenario: String,
+        /// The server.
+        #[arg(long, default_value = URL, env = "QIANMIAN_URL")]
+        url: String,
+    },
+    /// End a scenario's trial; without one, go back to what ran before.
+    Rollback {
+        /// The scenario.
+        scenario: String,
+        /// The server.
+        #[arg(long, default_value = URL, env = "QIANMIAN_URL")]
+        url: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Language {
+    /// Rust, compiled by cargo.
+    Rust,
+}
+
+/// Flags of `plugin test`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    /// The component.
+    file: PathBuf,
+    /// Parameters: JSON, or @FILE.
+    #[arg(long, default_value = "{}")]
+    parameters: String,
+    /// A data folder with a shop; without one the demo's small one.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Visitors, besides one that nobody knows.
+    #[arg(long = "visitor")]
+    visitors: Vec<String>,
+    /// Items that are looked at, or in the cart.
+    #[arg(long = "item")]
+    items: Vec<String>,
+    /// Slots wanted.
+    #[arg(long, default_value_t = 12)]
+    limit: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Plugin {
+    #[allow(clippy::print_stdout, reason = "this is the command's output")]
+    pub fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::New { name, lang: Language::Rust, folder } => {
+                let folder = folder.unwrap_or_else(|| PathBuf::from(&name));
+                authoring::create(&name, &folder)?;
+                println!("{}: next, cd there and `qianmian plugin build`; README.md has the rest", folder.display());
+            }
+            Self::Build { folder } => println!("{}", authoring::build(&folder)?.display()),
+            Self::Test(test) => return test.run(),
+            Self::Inspect { file } => println!("{}", serde_json::to_string_pretty(&inspect(&file)?)?),
+            Self::Push { file, url } => {
+                let said = inspect(&file)?;
+                let (name, version) = (text(&said, "name"), text(&said, "version"));
+                let path = format!("{url}/v1/plugins/{name}/versions/{version}");
+                println!("{}", answer(agent().put(&path).content_type("application/wasm").send(&read(&file)?))?);
+            }
+            Self::Promote { scenario, url } => println!("{}", call(&url, &scenario, "promote")?),
+            Self::Rollback { scenario, url } => println!("{}", call(&url, &scenario, "rollback")?),
+        }
+        Ok(())
+    }
+}
+
+impl Test {
+    #[allow(clippy::print_stdout, reason = "this is the command's output")]
+    fn run(self) -> anyhow::Result<()> {
+        let parameters = match self.parameters.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
+            None => self.parameters,
+        };
+        let parameters: Value = serde_json::from_str(&parameters).context("--parameters is not JSON")?;
+        let state = match &self.data {
+            Some(data) => State::open_until(data, TimeMs::MAX)
+                .with_context(|| format!("cannot read the data folder {}", data.display()))?,
+            None => State::in_memory()?,
+        };
+        let app = App::over(Config { strategy_wall_ms: 1_000, ..Config::load(None)? }, state)?;
+        let mut visitors = self.visitors;
+        if self.data.is_none() {
+            let shop = generate(7, Scale::SMALL, now_ms());
+            app.state.catalogue.upsert(shop.items)?;
+            app.state.append(shop.events.collect())?;
+            app.state.refresh()?;
+            install_models(&app, Scale::SMALL)?;
+            if visitors.is_empty() {
+                visitors = PERSONAS.iter().take(4).map(|persona| persona.id.to_owned()).collect();
+            }
+        }
+        let plugin = app.plugins.try_out(&read(&self.file)?)?;
+        let trial = Trial { plugin, parameters, visitors, items: self.items, limit: self.limit };
+        let lines = authoring::run(&app, &trial)?;
+        if self.json {
+            println!("{}", serde_json::to_string(&lines)?);
+        } else {
+            lines.iter().for_each(|line| println!("{}", words(line)));
+        }
+        let bad = lines.iter().filter(|line| !line.good()).count();
+        anyhow::ensure!(bad == 0, "{bad} of {} visitors got no page of this strategy's", lines.len());
+        Ok(())
+    }
+}
+
+fn words(line: &Line) -> String {
+    let who = if line.visitor.is_empty() { "nobody" } else { &line.visitor };
+    let mut text = format!(
+        "{who}: {} us, fuel {}%, memory {}%, host calls {}%",
+        line.wall_us, line.fuel, line.memory, line.host_calls
+    );
+    if !line.fault.is_empty() {
+        text += &format!("\n  FAULT {}", line.fault);
+    }
+    if !line.deterministic {
+        text += "\n  NOT THE SAME TWICE: something in it does not depend on the request alone";
+    }
+    if !line.degraded.is_empty() {
+        text += &format!("\n  without {}", line.degraded.join(", "));
+    }
+    for (shelf, items) in &line.page {
+        text += &format!("\n  {shelf}: {}", items.join(" "));
+    }
+    text
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn text(value: &Value, member: &str) -> String {
+    value[member].as_str().unwrap_or_default().to_owned()
+}
+
+fn inspect(file: &Path) -> anyhow::Result<Value> {
+    let bytes = read(file)?;
+    let host = Arc::new(Host::new(HostConfig::default())?);
+    let strategy = host.load(&bytes).with_context(|| format!("{} is no strategy", file.display()))?;
+    let said = strategy.description();
+    let schema: Value = serde_json::from_str(&said.parameters_schema).context("the parameters schema is not JSON")?;
+    Ok(json!({
+        "name": said.name, "version": said.version, "summary": said.summary, "digest": strategy.digest(),
+        "size": bytes.len(), "attributes": said.attributes, "parameters_schema": schema,
+    }))
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+fn call(url: &str, scenario: &str, what: &str) -> anyhow::Result<String> {
+    answer(agent().post(format!("{url}/v1/scenarios/{scenario}/{what}")).send_empty())
+}
+
+/// The body of a good answer; the problem of another.
+fn answer(reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<String> {
+    let mut reply = reply.context("the server does not answer: is it running, and is --url its address?")?;
+    let text = reply.body_mut().read_to_string()?;
+    anyhow::ensure!(reply.status().is_success(), "the server answered {}: {text}", reply.status());
+    Ok(text)
+}
