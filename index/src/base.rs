@@ -76,6 +76,20 @@ impl Base {
         Ok((base, rejected))
     }
 
+    /// As it was written; nothing is built.
+    pub fn from_file(
+        spec: SpaceSpec,
+        rows: Vec<u32>,
+        vectors: Vectors,
+        codes: Option<Codes>,
+        graph: Option<Graph>,
+        gram: Vec<f64>,
+    ) -> Self {
+        let slots = Slots::new(&rows);
+        let gram = if gram.is_empty() { OnceLock::new() } else { OnceLock::from(gram) };
+        Self { spec, arch: Arch::new(), id: next_id(), rows, slots, vectors, codes, graph, gram }
+    }
+
     /// Whether it has or should have had a graph.
     pub fn wants_graph(&self) -> bool {
         wants_graph(&self.spec, self.len())

@@ -124,6 +124,38 @@ impl Codes {
         }
     }
 
+    /// Room for the codes of a file.
+    pub fn room(len: usize, dim: usize, metric: Metric) -> Self {
+        Self::empty(len, vec![0.0; dim], vec![1.0; dim], (metric == Metric::L2).then_some(0.0))
+    }
+
+    /// All codes, padded, one vector's after another.
+    pub fn all(&self) -> &[i8] {
+        &self.values[self.start..self.start + self.len * self.stride]
+    }
+
+    /// The same, to be written.
+    pub fn all_mut(&mut self) -> &mut [i8] {
+        &mut self.values[self.start..self.start + self.len * self.stride]
+    }
+
+    /// Centres, steps and the unit, as [`Codes::set_ranges`] takes them.
+    pub fn ranges(&self) -> Vec<f32> {
+        self.centre.iter().chain(&self.step).chain(&self.unit).copied().collect()
+    }
+
+    /// False when there are not as many as there must be, or they are not numbers to reckon with.
+    pub fn set_ranges(&mut self, ranges: &[f32]) -> bool {
+        let dim = self.centre.len();
+        if ranges.len() != 2 * dim + usize::from(self.unit.is_some()) || !ranges.iter().all(|x| x.is_finite()) {
+            return false;
+        }
+        self.centre.copy_from_slice(&ranges[..dim]);
+        self.step.copy_from_slice(&ranges[dim..2 * dim]);
+        self.unit = self.unit.and(ranges.last().copied());
+        true
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.values.len()

@@ -64,6 +64,16 @@ impl Generation {
         Self { number, version: 0, parts, recent: Recent::default() }
     }
 
+    /// What a file holds.
+    pub(crate) fn from_parts(number: u64, parts: Vec<Part>, recent: Recent) -> Self {
+        Self { number, version: 1, parts, recent }
+    }
+
+    /// The same under another number.
+    pub(crate) fn numbered(self, number: u64) -> Self {
+        Self { number, ..self }
+    }
+
     /// The first and largest build.
     pub(crate) fn base(&self) -> &Base {
         // There is one from the beginning, and none is ever taken away.

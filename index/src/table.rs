@@ -88,6 +88,16 @@ impl Vectors {
         }
     }
 
+    /// All vectors, padded, one after another.
+    pub fn all(&self) -> &[f32] {
+        &self.values[self.start..self.start + self.len * self.stride]
+    }
+
+    /// The same, to be written.
+    pub fn all_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.start..self.start + self.len * self.stride]
+    }
+
     /// The padded vectors from `at` on.
     #[inline(always)]
     pub fn from(&self, at: usize) -> impl Iterator<Item = &[f32]> {

@@ -5,6 +5,7 @@ Every time is taken around a single native call over the whole batch of queries,
 
 import gzip
 import json
+import subprocess
 import sys
 import time
 
@@ -106,6 +107,24 @@ def build(command):
     return {"name": engine.name, "seconds": took, "bytes": int(engine.size())}
 
 
+MEMORY = """
+import sys, hnswlib
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+index = hnswlib.Index(sys.argv[2], int(sys.argv[3]))
+before = resident()
+index.load_index(sys.argv[1])
+print(resident() - before)
+"""
+
+
+def memory(command):
+    index = BUILT["hnswlib"].index
+    index.save_index(command["file"])
+    arguments = [sys.executable, "-c", MEMORY, command["file"], index.space, str(command["dim"])]
+    return {"bytes": int(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)}
+
+
 def recall(found, truth, k):
     hits = sum(len(set(map(int, row)) & set(map(int, wanted))) for row, wanted in zip(found, truth))
     return hits / (len(truth) * k)
@@ -148,7 +167,7 @@ def beauty(command):
 
 
 def main():
-    commands = {"build": build, "query": query, "beauty": beauty, "forget": lambda _: BUILT.clear() or {}}
+    commands = {"build": build, "query": query, "beauty": beauty, "memory": memory, "forget": lambda _: BUILT.clear() or {}}
     for line in sys.stdin:
         command = json.loads(line)
         print(json.dumps(commands[command["do"]](command)), flush=True)

@@ -21,6 +21,12 @@ pub struct Data {
 }
 
 impl Data {
+    /// The same data set without its vectors and queries.
+    pub fn named(&self) -> Self {
+        let (name, metric, dim) = (self.name.clone(), self.metric, self.dim);
+        Self { name, metric, dim, base: Vec::new(), queries: Vec::new() }
+    }
+
     /// Vectors there are.
     pub fn rows(&self) -> usize {
         self.base.len() / self.dim

@@ -7,6 +7,8 @@
 
 mod curve;
 mod data;
+mod filters;
+mod life;
 #[path = "../../src/lines.rs"]
 mod lines;
 mod peer;
@@ -46,6 +48,13 @@ fn options() -> anyhow::Result<Options> {
 }
 
 fn main() -> anyhow::Result<()> {
+    let mut words = std::env::args_os().skip(1);
+    if let (Some(word), Some(file)) = (words.next(), words.next())
+        && word == "--open"
+    {
+        println!("{}", life::open(Path::new(&file))?);
+        return Ok(());
+    }
     let options = options()?;
     let mut peer = options.python.as_deref().map(Peer::start).transpose()?;
     let work = tempfile::tempdir()?;

@@ -2,6 +2,7 @@
 
 use crate::curve::{Point, at};
 use crate::data::{Data, K};
+use crate::life;
 use crate::lines::{Better, Line};
 use crate::peer::Peer;
 use anyhow::Context;
@@ -44,16 +45,17 @@ impl Files<'_> {
     }
 }
 
-/// Builds with so many threads; the seconds it took.
-pub fn build(data: &Data, threads: usize) -> anyhow::Result<(Arc<Generation>, f64)> {
+/// Builds with so many threads; the seconds of CPU it took.
+pub fn build(data: &Data, threads: usize) -> anyhow::Result<(Spaces, Arc<Generation>, f64)> {
     let rows: Vec<ItemRow> = (0..data.rows() as u32).map(ItemRow).collect();
     let spaces = Spaces::new();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let began = Instant::now();
+    let began = life::cpu();
     let spec = SpaceSpec::new("bench", data.metric);
     pool.install(|| spaces.put(spec, rows, data.base.clone(), data.dim))?;
-    let took = began.elapsed().as_secs_f64();
-    Ok((spaces.space("bench").context("was built")?, took))
+    let took = life::cpu() - began;
+    let generation = spaces.space("bench").context("was built")?;
+    Ok((spaces, generation, took))
 }
 
 /// Our walks at one width.
@@ -72,6 +74,12 @@ pub fn ours(data: &Data, generation: &Generation, truth: &[u32], width: usize, c
     Ok(Point { recall: hits as f64 / truth.len() as f64, qps: found.len() as f64 / took })
 }
 
+/// Bytes resident after hnswlib has loaded its index in a process of its own.
+fn peer_memory(peer: &mut Peer, files: &Files<'_>) -> anyhow::Result<f64> {
+    let command = files.command("memory", "hnswlib", &json!({"file": files.folder.join("hnswlib.index")}));
+    peer.ask(&command)?["bytes"].as_f64().context("bytes")
+}
+
 /// All lines of one data set, and every point for the plot.
 pub fn measure(
     data: &Data,
@@ -80,12 +88,12 @@ pub fn measure(
     quick: bool,
 ) -> anyhow::Result<(Vec<Line>, Vec<Value>)> {
     let runs = if quick { 3 } else { 5 };
-    let (generation, seconds) = build(data, 1)?;
+    let (spaces, generation, seconds) = build(data, 1)?;
     let truth = data.truth(&generation, None)?;
-    let bytes = generation.bytes() as f64;
+    let (open, bytes) = life::file(data, &generation, work)?;
     eprintln!("bench-index: {}: built in {seconds:.1} s, {:.1} MB", data.name, bytes / 1e6);
     let files = Files { folder: work, dim: data.dim };
-    let mut lines = Vec::new();
+    let mut lines = vec![open];
     let mut names = Vec::new();
     if let Some(peer) = peer.as_deref_mut() {
         files.write("base", &data.base, f32::to_le_bytes)?;
@@ -103,7 +111,8 @@ pub fn measure(
                     Line::against(what, Better::Lower, &[ours], (name, &[theirs]), target)
                 };
                 lines.push(line("build", seconds, number("seconds")?, 1.5));
-                lines.push(line("memory", bytes, number("bytes")?, 1.0));
+                let memory = peer_memory(&mut *peer, &files)?;
+                lines.push(line("memory", bytes, memory, 1.0));
             }
         }
     }
@@ -152,6 +161,11 @@ pub fn measure(
                 }
             }
         }
+    }
+    if data.rows() >= 30_000 {
+        lines.extend(crate::filters::measure(data, &generation, peer.as_deref_mut(), work, 3)?);
+        drop(generation);
+        lines.extend(life::updates(data, &spaces, if quick { 5 } else { 10 })?);
     }
     let points = engines.iter().zip(&curves).map(|(engine, runs)| {
         let last = runs.last().into_iter().flatten();

@@ -12,8 +12,7 @@ use rayon::prelude::*;
 /// Entry rows at most: the links between them take the square of their number to find.
 const MOST: usize = 8_192;
 
-/// Links of an entry row, and the nearest ones they are chosen from.
-const WIDTH: usize = 16;
+/// Nearest entry rows the links of one are chosen from.
 const WEIGHED: usize = 64;
 
 /// Entry rows and the links between them.
@@ -21,18 +20,21 @@ const WEIGHED: usize = 64;
 pub(crate) struct Entries {
     /// Positions.
     pub rows: Vec<u32>,
-    /// [`WIDTH`] indices into `rows` for each of them.
+    /// [`Entries::WIDTH`] indices into `rows` for each of them.
     pub links: Vec<u32>,
     /// Indices into `rows` that are scored first.
     pub first: Vec<u32>,
 }
 
 impl Entries {
+    /// Links of an entry row.
+    pub const WIDTH: usize = 16;
+
     /// The links of the entry at an index.
     #[inline(always)]
     pub fn links(&self, at: u32) -> &[u32] {
-        let from = at as usize * WIDTH;
-        self.links.get(from..from + WIDTH).unwrap_or(&[])
+        let from = at as usize * Self::WIDTH;
+        self.links.get(from..from + Self::WIDTH).unwrap_or(&[])
     }
 
     /// Links of `rows`, which are positions in `unit`.
@@ -47,8 +49,8 @@ impl Entries {
                 near.truncate(WEIGHED);
             }
             near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            let mut chosen = choose(&near, WIDTH, between);
-            chosen.resize(WIDTH, MISSING);
+            let mut chosen = choose(&near, Self::WIDTH, between);
+            chosen.resize(Self::WIDTH, MISSING);
             chosen
         });
         let links = lists.collect();
