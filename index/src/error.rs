@@ -42,6 +42,24 @@ pub enum IndexError {
         /// Why each was rejected.
         rejected: Vec<Rejected>,
     },
+    /// There is no such space.
+    #[error("there is no space {space:?}")]
+    Unknown {
+        /// The name asked for.
+        space: String,
+    },
+    /// What was rebuilt finds too little of what a scan finds; the space was left as it was.
+    #[error(
+        "space {space:?}: a rebuilt generation finds {received} of what a scan finds, expected at least {expected}"
+    )]
+    Probe {
+        /// The space.
+        space: String,
+        /// Recall@10 of rows of its own.
+        received: f32,
+        /// The least that may serve.
+        expected: f32,
+    },
     /// The query is of another dimension than the space.
     #[error("space {space:?} has dimension {expected}, the query has {received}")]
     Dimension {
@@ -94,6 +112,13 @@ pub enum Reason {
     Zero,
     /// The same row stands at an earlier position, which is kept.
     Duplicate,
+    /// It is of another dimension than the space.
+    Dimension {
+        /// The space's.
+        expected: usize,
+        /// The vector's.
+        received: usize,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -104,6 +129,7 @@ impl fmt::Display for Reason {
             }
             Self::TooLong => write!(f, "its squared length overflows, expected components below 1e18"),
             Self::Zero => write!(f, "all components are zero, which has no direction for cosine"),
+            Self::Dimension { expected, received } => write!(f, "it has {received} numbers, expected {expected}"),
             Self::Duplicate => write!(f, "the row was given before, expected each row once"),
         }
     }

@@ -1,7 +1,7 @@
 //! Folding a visitor in: the factor that alternating least squares would give them.
 
+use crate::base::Base;
 use crate::generation::Generation;
-use crate::kernel::MISSING;
 use qianmian_core::ItemRow;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ impl Generation {
     ///
     /// This is what `AlternatingLeastSquares.recalculate_user` of the Python package implicit 0.7.2 computes, to
     /// rounding: a negative weight is dislike, and the weights of a row given twice add up. Rows without a vector and
-    /// rows whose weights come to 0 say nothing. Under [`crate::Metric::Cosine`] Y is the normalised vectors.
+    /// rows whose weights come to 0 say nothing. YtY is as of the last whole build. Under [`crate::Metric::Cosine`] Y is the normalised vectors.
     ///
     /// `None` when no row is left; when `rows` and `weights` differ in length; when a weight, `alpha` or
     /// `regularization` is not finite, or one of the latter negative; above [`MAX_FOLD_DIM`]; and when the system has
@@ -34,8 +34,8 @@ impl Generation {
         // Sorted, so that the order of a history does not change the last bits.
         let mut confidences: BTreeMap<u32, f32> = BTreeMap::new();
         for (&row, &weight) in rows.iter().zip(weights) {
-            if self.at(row) != MISSING {
-                *confidences.entry(self.at(row)).or_default() += weight;
+            if self.vector(row).is_some() {
+                *confidences.entry(row.0).or_default() += weight;
             }
         }
         confidences.values_mut().for_each(|weight| *weight *= alpha);
@@ -43,13 +43,14 @@ impl Generation {
         if confidences.is_empty() || !confidences.values().all(|confidence| confidence.is_finite()) {
             return None;
         }
-        let (mut a, mut b) = (self.gram().to_vec(), vec![0f64; dim]);
+        let (mut a, mut b) = (self.base().gram().to_vec(), vec![0f64; dim]);
         for i in 0..dim {
             a[i * dim + i] += f64::from(regularization);
         }
-        self.arch.dispatch(|| {
-            for (&at, &confidence) in &confidences {
-                let (y, confidence) = (self.vectors.get(at), f64::from(confidence));
+        self.base().arch.dispatch(|| {
+            for (&row, &confidence) in &confidences {
+                let Some(y) = self.vector(ItemRow(row)) else { continue };
+                let confidence = f64::from(confidence);
                 add_outer(&mut a, dim, 0, y, confidence.abs() - 1.0);
                 if confidence > 0.0 {
                     b.iter_mut().zip(y).for_each(|(b, &y)| *b += confidence * f64::from(y));
@@ -60,11 +61,13 @@ impl Generation {
         let x: Vec<f32> = b.iter().map(|&x| x as f32).collect();
         x.iter().all(|x| x.is_finite()).then_some(x)
     }
+}
 
-    /// YtY, row-major, its upper triangle. Computed once a generation.
+impl Base {
+    /// YtY, row-major, its upper triangle. Computed once a build.
     pub(crate) fn gram(&self) -> &[f64] {
         self.gram.get_or_init(|| {
-            let dim = self.dim();
+            let dim = self.vectors.dim();
             let mut gram = vec![0f64; dim * dim];
             gram.par_chunks_mut(GRAM_ROWS * dim).enumerate().for_each(|(block, gram)| {
                 self.arch.dispatch(|| {
@@ -128,8 +131,8 @@ mod tests {
 
     fn generation(items: &[[f32; 3]]) -> Generation {
         let rows: Vec<ItemRow> = (0..items.len() as u32).map(ItemRow).collect();
-        Generation::build(SpaceSpec::new("als", Metric::Dot), 1, &rows, items.as_flattened(), 3)
-            .map(|(generation, _)| generation)
+        Base::build(SpaceSpec::new("als", Metric::Dot), &rows, items.as_flattened(), 3)
+            .map(|(base, _)| Generation::new(1, base))
             .expect("six good vectors")
     }
 
@@ -177,8 +180,8 @@ mod tests {
             let value = |i: usize| ((i * 7_919 + i * i * 31) % 1_009) as f32 / 1_009.0 - 0.5;
             let values: Vec<f32> = (0..300 * dim).map(value).collect();
             let rows: Vec<ItemRow> = (0..300).map(ItemRow).collect();
-            let (generation, _) =
-                Generation::build(SpaceSpec::new("als", Metric::Dot), 1, &rows, &values, dim).expect("good vectors");
+            let (base, _) = Base::build(SpaceSpec::new("als", Metric::Dot), &rows, &values, dim).expect("good vectors");
+            let generation = Generation::new(1, base);
             let (liked, weights) = ([ItemRow(3), ItemRow(40), ItemRow(299)], [1.0, 2.5, 0.5]);
             let x = generation.fold_in(&liked, &weights, 4.0, 0.5).expect("a solution");
             // The gradient of the loss is zero there.

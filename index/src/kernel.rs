@@ -1,5 +1,7 @@
-//! Dot products, dispatched once per batch to the widest instructions the machine has.
+//! Scores of `f32` vectors, dispatched once per batch to the widest instructions the machine has.
 
+use crate::isa::{Isa, Work};
+use crate::spec::Metric;
 use crate::table::Vectors;
 use pulp::{Simd, WithSimd};
 
@@ -29,20 +31,44 @@ pub(crate) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     simd.reduce_sum_f32s(sum) + rest + 0.0
 }
 
-/// One dot product, for callers that have no batch.
-pub(crate) struct Dot<'a>(pub &'a [f32], pub &'a [f32]);
+/// Minus the squared distance of two vectors of equal length; the same promises as [`dot`].
+#[inline(always)]
+pub(crate) fn near<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    let (a, a_rest) = S::as_simd_f32s(a);
+    let (b, b_rest) = S::as_simd_f32s(b);
+    let mut sums = [simd.splat_f32s(0.0); 2];
+    for (at, (x, y)) in a.iter().zip(b).enumerate() {
+        let apart = simd.sub_f32s(*x, *y);
+        sums[at % 2] = simd.mul_add_e_f32s(apart, apart, sums[at % 2]);
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| (x - y) * (x - y)).sum();
+    0.0 - (simd.reduce_sum_f32s(simd.add_f32s(sums[0], sums[1])) + rest)
+}
 
-impl WithSimd for Dot<'_> {
+/// What a metric says of two vectors as they are stored; higher is better.
+#[inline(always)]
+pub(crate) fn score<S: Simd>(simd: S, metric: Metric, a: &[f32], b: &[f32]) -> f32 {
+    match metric {
+        Metric::Cosine | Metric::Dot => dot(simd, a, b),
+        Metric::L2 => near(simd, a, b),
+    }
+}
+
+/// One score, for callers that have no batch.
+pub(crate) struct Score<'a>(pub Metric, pub &'a [f32], pub &'a [f32]);
+
+impl WithSimd for Score<'_> {
     type Output = f32;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f32 {
-        dot(simd, self.0, self.1)
+        score(simd, self.0, self.1, self.2)
     }
 }
 
 /// Scores the vectors `from..from + out.len()` against a padded query.
 pub(crate) struct ScoreBlock<'a> {
+    pub metric: Metric,
     pub vectors: &'a Vectors,
     pub query: &'a [f32],
     pub from: usize,
@@ -55,26 +81,34 @@ impl WithSimd for ScoreBlock<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         for (vector, out) in self.vectors.from(self.from).zip(self.out) {
-            *out = dot(simd, vector, self.query);
+            *out = score(simd, self.metric, vector, self.query);
         }
     }
 }
 
+/// How many vectors ahead of the one being scored are asked for.
+const AHEAD: usize = 8;
+
 /// Scores the vectors at `at` against a padded query; NaN for [`MISSING`].
 pub(crate) struct ScoreAt<'a> {
+    pub metric: Metric,
     pub vectors: &'a Vectors,
     pub query: &'a [f32],
     pub at: &'a [u32],
     pub out: &'a mut [f32],
 }
 
-impl WithSimd for ScoreAt<'_> {
+impl Work for ScoreAt<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        for (&at, out) in self.at.iter().zip(self.out) {
-            *out = if at == MISSING { f32::NAN } else { dot(simd, self.vectors.padded(at), self.query) };
+    fn run<I: Isa>(self, isa: I) {
+        for (i, (&at, out)) in self.at.iter().zip(self.out).enumerate() {
+            if let Some(&next) = self.at.get(i + AHEAD).filter(|&&next| next != MISSING) {
+                self.vectors.prefetch(isa, next);
+            }
+            let vector = || self.vectors.padded(at);
+            *out = if at == MISSING { f32::NAN } else { score(isa.simd(), self.metric, vector(), self.query) };
         }
     }
 }
@@ -85,12 +119,15 @@ mod tests {
 
     #[test]
     fn every_length_agrees_with_a_plain_sum() {
-        let arch = pulp::Arch::new();
         for n in 0..200 {
             let a: Vec<f32> = (0..n).map(|i| (i % 7) as f32 - 3.0).collect();
             let b: Vec<f32> = (0..n).map(|i| (i % 5) as f32 - 1.0).collect();
             let plain: f32 = a.iter().zip(&b).map(|(x, y)| x * y).sum();
-            assert_eq!(arch.dispatch(Dot(&a, &b)), plain, "length {n}");
+            let apart: f32 = a.iter().zip(&b).map(|(x, y)| (x - y) * (x - y)).sum();
+            for arch in crate::isa::all() {
+                assert_eq!(arch.dispatch(Score(Metric::Dot, &a, &b)), plain, "{arch:?}, length {n}");
+                assert_eq!(arch.dispatch(Score(Metric::L2, &a, &b)), -apart, "{arch:?}, length {n}");
+            }
         }
     }
 
@@ -98,6 +135,6 @@ mod tests {
     fn zero_has_no_sign() {
         let tiny = [f32::MIN_POSITIVE; 3];
         let minus = [-f32::MIN_POSITIVE; 3];
-        assert_eq!(pulp::Arch::new().dispatch(Dot(&tiny, &minus)).to_bits(), 0);
+        assert_eq!(pulp::Arch::new().dispatch(Score(Metric::Dot, &tiny, &minus)).to_bits(), 0);
     }
 }

@@ -1,190 +1,256 @@
-//! Searching a generation: by scan or by walk, with or without a filter.
+//! Searching a base: by scan, by gathering what a filter selects, or by walk.
 
-use crate::error::IndexError;
-use crate::generation::Generation;
-use crate::graph::{Graph, Walk, with_scratch};
+use crate::base::Base;
+use crate::best::Best;
+use crate::codes::{CodeBlock, CodeQuery, Codes, CodesAt};
+use crate::filter::Selection;
+use crate::graph::{CodePlane, FloatPlane, Graph, Kept, Walk, with_scratch};
+use crate::isa::dispatch;
 use crate::kernel::{ScoreAt, ScoreBlock};
+use crate::overlay::Dead;
+use crate::plan::{self, Plan, Way};
 use crate::spec::Mode;
 use qianmian_core::ItemRow;
 
 /// Rows scored at a time: their scores stay in the first cache.
 const BLOCK: usize = 1_024;
 
-/// A scan of so many rows takes as long as one more place in a walk's pool, which costs a dozen vectors from all over
-/// memory. Measured at 12k and 20k rows of 64 numbers: 70 to 100.
-const ROWS_PER_PLACE: usize = 80;
-
-/// Rows asked to learn how much a filter keeps.
-const SAMPLE: usize = 256;
-
-/// A filter that keeps less than this share is scanned for: a walk would throw nearly all it finds away.
-const LEAST_SHARE: f32 = 0.1;
-
-/// A filter that keeps at least this share is asked last, about the best rows only, and this many more of them than
-/// should do: asking costs a random read or several.
-const MOST_SHARE: f32 = 0.5;
-const MORE: f32 = 1.2;
-
 /// Whether a row may be in the result.
-type Keep<'a> = &'a dyn Fn(ItemRow) -> bool;
+pub(crate) type Keep<'a> = &'a dyn Fn(ItemRow) -> bool;
 
-impl Generation {
-    /// The at most `k` best rows, highest score first, ties by row, none twice, of those `keep` is true for. The score
-    /// is the cosine or the inner product, always finite. All rows are there when `k` is at least their number.
-    ///
-    /// A walk over the graph may miss a few of the best (recall@10 is above 0.95 at the default width) but never
-    /// returns less than `k` where `k` are to be had: with too few after filtering, the rows are scanned.
-    ///
-    /// # Errors
-    /// [`IndexError::Dimension`] when the query is of another dimension, [`IndexError::Query`] when it is not finite,
-    /// too long, or zero under cosine.
-    pub fn search(
-        &self,
-        query: &[f32],
-        k: usize,
-        keep: Option<Keep<'_>>,
-        mode: Mode,
-    ) -> Result<Vec<(ItemRow, f32)>, IndexError> {
-        let query = self.prepare(query)?;
-        let query = query.padded(0);
-        let k = k.min(self.len());
-        if k == 0 {
-            return Ok(Vec::new());
-        }
-        let share = keep.map_or(1.0, |keep| self.share_kept(keep));
-        if let Some((graph, width)) = self.walk_width(k, share, mode)
-            && let Some(found) = self.walk(graph, query, k, width, keep)
-        {
-            return Ok(found);
-        }
-        let Some(keep) = keep else { return Ok(self.scan(query, k)) };
-        if share >= MOST_SHARE {
-            let wide = ((k as f32 / share * MORE) as usize).min(self.len());
-            let mut found = self.scan(query, wide);
-            found.retain(|(row, _)| keep(*row));
-            if found.len() >= k || wide == self.len() {
-                found.truncate(k);
-                return Ok(found);
-            }
-        }
-        Ok(self.scan_kept(query, k, keep))
-    }
+/// One search of a base.
+pub(crate) struct Search<'a> {
+    pub base: &'a Base,
+    /// As [`Base::prepare`] gives it.
+    pub query: &'a [f32],
+    pub k: usize,
+    pub mode: Mode,
+    /// Of the walk, before what a filter adds.
+    pub width: usize,
+    pub selection: Option<&'a Selection>,
+    pub keep: Option<Keep<'a>>,
+    /// Of the base, where they may be used.
+    pub codes: Option<&'a Codes>,
+    pub dead: Option<&'a Dead>,
+}
 
-    /// The graph and how wide to walk it, or `None` to scan.
-    fn walk_width(&self, k: usize, share: f32, mode: Mode) -> Option<(&Graph, usize)> {
-        let graph = self.graph.as_ref().filter(|_| mode != Mode::Exact)?;
-        if mode == Mode::Auto && share < LEAST_SHARE {
-            return None;
+impl Search<'_> {
+    /// The best rows into `best`, and how they were found.
+    pub fn run(&self, best: &mut Best) -> Plan {
+        let mut plan = Plan { share: self.share(), ..Plan::default() };
+        if self.k == 0 || plan.share <= 0.0 && self.keep.is_none() {
+            return plan;
         }
-        // Twice k, as the last places of a walk are the poorest; and a filter makes poorer places count. One of the
-        // sample at least, lest the width be infinite.
-        let wanted = self.spec.ef_search.max(k.saturating_mul(2)) as f32 / share.max(1.0 / SAMPLE as f32);
-        let width = (wanted.ceil() as usize).min(self.len());
-        (mode == Mode::Graph || width * ROWS_PER_PLACE < self.len()).then_some((graph, width))
-    }
-
-    /// The share of rows a filter keeps, from a sample spread over the layout, so over the clusters.
-    fn share_kept(&self, keep: Keep<'_>) -> f32 {
-        let sample = self.len().min(SAMPLE);
-        let kept = (0..sample).filter(|i| keep(ItemRow(self.rows[i * self.len() / sample]))).count();
-        kept as f32 / sample as f32
-    }
-
-    /// `None` when fewer than `k` of what the walk found are kept.
-    fn walk(
-        &self,
-        graph: &Graph,
-        query: &[f32],
-        k: usize,
-        width: usize,
-        keep: Option<Keep<'_>>,
-    ) -> Option<Vec<(ItemRow, f32)>> {
-        let mut best = Best::new(k);
-        with_scratch(|scratch| {
-            self.arch.dispatch(Walk { graph, vectors: &self.vectors, query, width, scratch });
-            for (score, at) in scratch.found() {
-                // Highest first: only ties of the last place can still matter.
-                if best.found.len() >= k && best.found.last().is_some_and(|last| score < last.0) {
-                    break;
-                }
-                let row = self.rows[at as usize];
-                if keep.is_none_or(|keep| keep(ItemRow(row))) {
-                    best.found.push((score, row));
-                }
+        with_scratch(|kept| {
+            if !self.walk(&mut plan, kept, best) {
+                self.score_all(&mut plan, kept, best);
             }
         });
-        (best.found.len() >= k).then(|| best.finish())
+        plan
     }
 
-    /// Every row.
-    fn scan(&self, query: &[f32], k: usize) -> Vec<(ItemRow, f32)> {
-        let mut best = Best::new(k);
-        let mut scores = [0f32; BLOCK];
-        for (from, rows) in (0..).step_by(BLOCK).zip(self.rows.chunks(BLOCK)) {
-            let out = &mut scores[..rows.len()];
-            self.arch.dispatch(ScoreBlock { vectors: &self.vectors, query, from, out });
-            best.offer(rows.iter().copied(), out);
+    /// Whether anything may be left out.
+    fn restricted(&self) -> bool {
+        self.selection.is_some() || self.keep.is_some() || self.dead.is_some()
+    }
+
+    /// Whether the row at a position may be in the result; the dearest question last.
+    #[inline(always)]
+    fn lets(&self, at: u32) -> bool {
+        self.selection.is_none_or(|selection| selection.contains(at))
+            && self.dead.is_none_or(|dead| !dead.contains(at))
+            && self.keep.is_none_or(|keep| keep(ItemRow(self.base.rows[at as usize])))
+    }
+
+    /// The share of rows let through.
+    fn share(&self) -> f32 {
+        let n = self.base.len();
+        let selected = self.selection.map_or(n, |selection| selection.len);
+        let alive = 1.0 - self.dead.map_or(0.0, |dead| dead.len() as f32 / n as f32);
+        let mut share = selected as f32 / n as f32 * alive;
+        if let Some(keep) = self.keep {
+            // Spread over the layout, so over the clusters.
+            let sample = n.min(plan::SAMPLE);
+            let all = (0..sample).map(|i| (i * n / sample) as u32);
+            let (mut asked, mut kept) = (0u32, 0u32);
+            for at in all.filter(|&at| self.selection.is_none_or(|selection| selection.contains(at))) {
+                asked += 1;
+                kept += u32::from(keep(ItemRow(self.base.rows[at as usize])));
+            }
+            share *= if asked == 0 { 1.0 } else { kept as f32 / asked as f32 };
         }
-        best.finish()
+        share
     }
 
-    /// Every row that is kept: the filter is asked first.
-    fn scan_kept(&self, query: &[f32], k: usize, keep: Keep<'_>) -> Vec<(ItemRow, f32)> {
-        let mut best = Best::new(k);
-        let mut scores = [0f32; BLOCK];
-        let mut at = Vec::with_capacity(BLOCK);
-        for (from, rows) in (0u32..).step_by(BLOCK).zip(self.rows.chunks(BLOCK)) {
-            at.clear();
-            at.extend(rows.iter().zip(from..).filter(|(row, _)| keep(ItemRow(**row))).map(|(_, at)| at));
-            let out = &mut scores[..at.len()];
-            self.arch.dispatch(ScoreAt { vectors: &self.vectors, query, at: &at, out });
-            best.offer(at.iter().map(|&at| self.rows[at as usize]), out);
+    /// What scoring all that is let through costs, in places of a walk's pool.
+    fn places_to_score_all(&self, share: f32) -> usize {
+        let n = self.base.len();
+        match (self.selection, self.mode, self.codes) {
+            (Some(_), ..) => (n as f32 * share) as usize / plan::GATHERED_PER_PLACE,
+            (None, Mode::Auto, Some(_)) => n / plan::CODES_PER_PLACE,
+            _ => n / plan::ROWS_PER_PLACE,
         }
-        best.finish()
-    }
-}
-
-/// The `k` best of what is offered, found in linear time.
-struct Best {
-    k: usize,
-    /// No lower score can be among the best any more.
-    floor: f32,
-    found: Vec<(f32, u32)>,
-}
-
-/// Higher score first, then lower row. Scores are finite.
-fn better(a: &(f32, u32), b: &(f32, u32)) -> std::cmp::Ordering {
-    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
-}
-
-impl Best {
-    fn new(k: usize) -> Self {
-        Self { k, floor: f32::NEG_INFINITY, found: Vec::with_capacity(2 * k + BLOCK) }
     }
 
-    fn offer(&mut self, rows: impl Iterator<Item = u32>, scores: &[f32]) {
-        for (row, &score) in rows.zip(scores) {
-            if score >= self.floor {
-                self.found.push((score, row));
+    /// Walks the graph when that is faster or asked for; false when something else is to be done.
+    fn walk(&self, plan: &mut Plan, kept: &mut Kept, best: &mut Best) -> bool {
+        let Some(graph) = self.base.graph.as_ref().filter(|_| self.mode != Mode::Exact) else { return false };
+        let n = self.base.len();
+        let narrow = self.width.max(self.k).min(n);
+        let mut share = plan.share;
+        if self.mode == Mode::Auto && self.keep.is_some() && self.selection.is_none() && share < plan::LEAST_SHARE {
+            return false;
+        }
+        loop {
+            // One of the sample at least, lest the width be infinite.
+            let wanted = narrow as f32 / share.max(1.0 / plan::SAMPLE as f32);
+            let mut width = (wanted.ceil() as usize).clamp(narrow, n);
+            let all = self.places_to_score_all(plan.share);
+            if self.mode == Mode::Auto && narrow >= all {
+                return false;
+            }
+            // Far from what was expected to do, or a little dearer: look around first.
+            if plan.retries == 0 && (width > all || share < 0.3) {
+                width = narrow;
+            } else if self.mode == Mode::Auto && width >= all {
+                return false;
+            }
+            self.walk_once(graph, width, kept);
+            plan.width = width;
+            plan.scored += kept.walk.scored;
+            let (mut let_through, mut last) = (0usize, 0usize);
+            kept.at.clear();
+            let slack = if self.codes.is_some() { plan::SLACK_OF_WALK * kept.coded.error } else { 0.0 };
+            let (mut asked, mut floor) = (0usize, f32::NEG_INFINITY);
+            for (score, at) in kept.walk.found() {
+                if score < floor {
+                    break;
+                }
+                asked += 1;
+                if self.lets(at) {
+                    kept.at.push(at);
+                    let_through += 1;
+                    if let_through == self.k {
+                        last = asked;
+                        floor = score - slack;
+                    }
+                }
+            }
+            let near = let_through as f32 / asked.max(1) as f32;
+            if self.restricted() {
+                plan.share_near = Some(near);
+            }
+            let whole = asked >= n;
+            let good = !self.restricted() || (last as f32) <= plan::GOOD_PART * width as f32;
+            if let_through >= self.k && (good || self.mode == Mode::Graph) || whole {
+                plan.way = if self.restricted() { Way::FilteredWalk } else { Way::Walk };
+                self.rescore(plan, kept, best);
+                return true;
+            }
+            plan.retries += 1;
+            if width == n || plan.retries == 3 {
+                return false;
+            }
+            // Never the same width again.
+            share = near.min(share).max(1.0 / plan::SAMPLE as f32).min(narrow as f32 / (1.5 * width as f32));
+        }
+    }
+
+    fn walk_once(&self, graph: &Graph, width: usize, kept: &mut Kept) {
+        let (arch, len, scratch) = (self.base.arch, self.base.len(), &mut kept.walk);
+        match self.codes {
+            Some(codes) => {
+                codes.query(self.query, &mut kept.coded);
+                let plane = CodePlane { codes, query: &kept.coded };
+                dispatch(arch, Walk { graph, from: &[], plane, len, width, scratch });
+            }
+            None => {
+                let plane = FloatPlane { metric: self.base.metric(), vectors: &self.base.vectors, query: self.query };
+                dispatch(arch, Walk { graph, from: &[], plane, len, width, scratch });
             }
         }
-        if self.found.len() >= 2 * self.k {
-            self.cut();
+    }
+
+    /// Scores the positions in `kept.at` exactly.
+    fn rescore(&self, plan: &mut Plan, kept: &mut Kept, best: &mut Best) {
+        plan.rescored += kept.at.len();
+        self.score_exactly(&kept.at, &mut kept.scores, best);
+    }
+
+    fn score_exactly(&self, at: &[u32], scores: &mut Vec<f32>, best: &mut Best) {
+        scores.clear();
+        scores.resize(at.len(), 0.0);
+        let (metric, vectors, query) = (self.base.metric(), &self.base.vectors, self.query);
+        dispatch(self.base.arch, ScoreAt { metric, vectors, query, at, out: scores });
+        best.offer(at.iter().map(|&at| self.base.rows[at as usize]), scores);
+    }
+
+    /// Scores everything that is let through.
+    fn score_all(&self, plan: &mut Plan, kept: &mut Kept, best: &mut Best) {
+        let n = self.base.len();
+        let many = self.selection.map_or(n, |selection| selection.len) > plan::FEW_ROWS;
+        let by_codes = self.mode == Mode::Auto && many && self.k < n / 8;
+        let coded = match self.codes {
+            Some(codes) if by_codes => {
+                codes.query(self.query, &mut kept.coded);
+                true
+            }
+            _ => false,
+        };
+        let query = coded.then_some(&kept.coded);
+        // Positions stand for rows until they are scored exactly.
+        let mut near = Best::with_slack(if coded { self.k } else { 0 }, plan::SLACK_OF_SCAN * kept.coded.error);
+        let asked_first = self.restricted();
+        let mut scores = [0f32; BLOCK];
+        let mut block: Vec<u32> = Vec::with_capacity(BLOCK);
+        let mut positions = self.selection.map(Selection::positions);
+        let mut from = 0usize;
+        loop {
+            block.clear();
+            if let Some(positions) = &mut positions {
+                block.extend(positions.by_ref().take(BLOCK));
+            } else {
+                block.extend(from as u32..(from + BLOCK).min(n) as u32);
+            }
+            if block.is_empty() {
+                break;
+            }
+            if asked_first {
+                block.retain(|&at| self.lets(at));
+            }
+            let in_order = !asked_first;
+            plan.scored += block.len();
+            self.score_block(query, in_order.then_some(from), &block, &mut scores);
+            let scores = &scores[..block.len()];
+            match query {
+                Some(_) => near.offer(block.iter().copied(), scores),
+                None => best.offer(block.iter().map(|&at| self.base.rows[at as usize]), scores),
+            }
+            from += BLOCK;
+        }
+        plan.way = match (asked_first, coded) {
+            (false, false) => Way::Scan,
+            (false, true) => Way::CodeScan,
+            (true, false) => Way::Gather,
+            (true, true) => Way::CodeGather,
+        };
+        if coded {
+            kept.at.clear();
+            kept.at.extend(near.take().into_iter().map(|(_, at)| at));
+            self.rescore(plan, kept, best);
         }
     }
 
-    fn cut(&mut self) {
-        if self.found.len() > self.k {
-            let (_, last, _) = self.found.select_nth_unstable_by(self.k - 1, better);
-            self.floor = last.0;
-            self.found.truncate(self.k);
+    /// Scores the rows at these positions; those `from` some position on when they are all of them in order.
+    fn score_block(&self, coded: Option<&CodeQuery>, from: Option<usize>, at: &[u32], out: &mut [f32; BLOCK]) {
+        let out = &mut out[..at.len()];
+        let (arch, metric, vectors, query) = (self.base.arch, self.base.metric(), &self.base.vectors, self.query);
+        match (self.codes, coded, from) {
+            (Some(codes), Some(query), Some(from)) => dispatch(arch, CodeBlock { codes, query, from, out }),
+            (Some(codes), Some(query), None) => dispatch(arch, CodesAt { codes, query, at, out }),
+            (_, _, Some(from)) => arch.dispatch(ScoreBlock { metric, vectors, query, from, out }),
+            (_, _, None) => dispatch(arch, ScoreAt { metric, vectors, query, at, out }),
         }
-    }
-
-    fn finish(mut self) -> Vec<(ItemRow, f32)> {
-        self.cut();
-        self.found.sort_unstable_by(better);
-        self.found.into_iter().map(|(score, row)| (ItemRow(row), score)).collect()
     }
 }
 

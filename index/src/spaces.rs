@@ -1,8 +1,10 @@
 //! The named spaces, each swapped atomically from one generation to the next.
 
+use crate::base::Base;
 use crate::error::IndexError;
 use crate::generation::Generation;
 use crate::spec::{Report, SpaceSpec};
+use crate::update::Writing;
 use arc_swap::ArcSwap;
 use qianmian_core::ItemRow;
 use std::collections::BTreeMap;
@@ -10,7 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-type Cells = BTreeMap<Arc<str>, Arc<ArcSwap<Generation>>>;
+type Cells = BTreeMap<Arc<str>, Arc<Cell>>;
+
+/// What a space serves, and what its writers share.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub live: ArcSwap<Generation>,
+    pub writing: Writing,
+}
 
 /// Every embedding space of a process. Reading never waits, not even while a generation is being built.
 #[derive(Debug, Default)]
@@ -41,26 +50,38 @@ impl Spaces {
         dim: usize,
     ) -> Result<Report, IndexError> {
         let began = Instant::now();
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let name: Arc<str> = Arc::from(spec.name.as_str());
-        let (generation, rejected) = Generation::build(spec, number, &rows, &vectors, dim)?;
+        let (base, rejected) = Base::build(spec, &rows, &vectors, dim)?;
+        let generation = Generation::new(number, base);
         let (accepted, graph) = (generation.len(), generation.has_graph());
         let cell = self.swap_in(name, Arc::new(generation));
-        let live = cell.load().number() == number;
+        let live = cell.live.load().number() == number;
         Ok(Report { generation: number, accepted, rejected, graph, live, took: began.elapsed() })
     }
 
+    /// Rises over all spaces.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn find_cell(&self, name: &str) -> Option<Arc<Cell>> {
+        self.cells.load().get(name).map(Arc::clone)
+    }
+
     /// Puts the generation in its cell unless a newer one is there.
-    fn swap_in(&self, name: Arc<str>, new: Arc<Generation>) -> Arc<ArcSwap<Generation>> {
+    pub(crate) fn swap_in(&self, name: Arc<str>, new: Arc<Generation>) -> Arc<Cell> {
         loop {
             if let Some(cell) = self.cells.load().get(&name) {
-                cell.rcu(|old| Arc::clone(if old.number() > new.number() { old } else { &new }));
+                cell.live.rcu(|old| Arc::clone(if old.number() > new.number() { old } else { &new }));
                 return Arc::clone(cell);
             }
             // The first generation of a space: another thread may be adding it too, so look again.
             self.cells.rcu(|cells| {
                 let mut cells = Cells::clone(cells);
-                cells.entry(Arc::clone(&name)).or_insert_with(|| Arc::new(ArcSwap::new(Arc::clone(&new))));
+                cells.entry(Arc::clone(&name)).or_insert_with(|| {
+                    Arc::new(Cell { live: ArcSwap::new(Arc::clone(&new)), writing: Writing::default() })
+                });
                 cells
             });
         }
@@ -69,7 +90,7 @@ impl Spaces {
     /// The generation being served; it stays whole for as long as it is held.
     #[must_use]
     pub fn space(&self, name: &str) -> Option<Arc<Generation>> {
-        self.cells.load().get(name).map(|cell| cell.load_full())
+        self.cells.load().get(name).map(|cell| cell.live.load_full())
     }
 
     /// The names of the spaces, sorted.

@@ -14,6 +14,8 @@ pub enum Metric {
     Cosine,
     /// Inner product. Vectors are stored as they come; a zero vector is a fair one.
     Dot,
+    /// Minus the squared Euclidean distance, at most 0. Vectors are stored as they come.
+    L2,
 }
 
 /// How to search.
@@ -44,13 +46,15 @@ pub struct SpaceSpec {
     pub m: usize,
     /// Width of the searches that build the graph, 8..=2000.
     pub ef_construction: usize,
+    /// Walk on 8-bit codes and score what is found exactly, where a check finds that the codes are good enough.
+    pub codes: bool,
 }
 
 impl SpaceSpec {
     /// A space with `ef_search` 128, `m` 16 and `ef_construction` 100, and a graph when it is large enough.
     #[must_use]
     pub fn new(name: impl Into<String>, metric: Metric) -> Self {
-        Self { name: name.into(), metric, exact: false, ef_search: 128, m: 16, ef_construction: 100 }
+        Self { name: name.into(), metric, exact: false, ef_search: 128, m: 16, ef_construction: 100, codes: true }
     }
 
     /// The ranges stated on the fields.

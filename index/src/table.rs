@@ -1,5 +1,6 @@
 //! Vectors in one aligned array, and where each row's is.
 
+use crate::isa::Isa;
 use crate::kernel::MISSING;
 use rustc_hash::FxHashMap;
 
@@ -14,6 +15,17 @@ pub(crate) struct Vectors {
     len: usize,
     dim: usize,
     stride: usize,
+}
+
+impl Clone for Vectors {
+    /// A copy would not start on a cache line by itself.
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeros(self.len, self.dim);
+        for at in 0..self.len as u32 {
+            copy.get_mut(at).copy_from_slice(self.get(at));
+        }
+        copy
+    }
 }
 
 impl Vectors {
@@ -34,6 +46,11 @@ impl Vectors {
         let mut one = Self::zeros(1, vector.len());
         one.get_mut(0).copy_from_slice(vector);
         one
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.values.len() * size_of::<f32>()
     }
 
     pub const fn len(&self) -> usize {
@@ -60,6 +77,25 @@ impl Vectors {
     pub fn padded(&self, at: u32) -> &[f32] {
         let from = self.start + at as usize * self.stride;
         &self.values[from..from + self.stride]
+    }
+
+    /// Asks for the vector at `at`, all of its lines up to a few.
+    #[inline(always)]
+    pub fn prefetch<I: Isa>(&self, isa: I, at: u32) {
+        let from = self.start + at as usize * self.stride;
+        for line in (0..self.stride.min(16 * LINE)).step_by(LINE) {
+            isa.prefetch(&self.values, from + line);
+        }
+    }
+
+    /// All vectors, padded, one after another.
+    pub fn all(&self) -> &[f32] {
+        &self.values[self.start..self.start + self.len * self.stride]
+    }
+
+    /// The same, to be written.
+    pub fn all_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.start..self.start + self.len * self.stride]
     }
 
     /// The padded vectors from `at` on.
@@ -91,6 +127,14 @@ impl Slots {
             dense[row as usize] = at;
         }
         Self::Dense(dense)
+    }
+
+    /// Bytes held, about.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Dense(dense) => dense.len() * 4,
+            Self::Sparse(sparse) => sparse.capacity() * 9,
+        }
     }
 
     /// The position of a row's vector, or [`MISSING`].

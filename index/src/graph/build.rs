@@ -1,7 +1,10 @@
 //! Building: rows into `hnsw_rs`, its bottom layer out, refined and laid out.
 
-use super::{Graph, refine};
-use crate::kernel::{Dot, MISSING};
+use super::entries::{self, Entries};
+use super::{CodePlane, Graph, Walk, refine, with_scratch};
+use crate::codes::Codes;
+use crate::isa::dispatch;
+use crate::kernel::{MISSING, Score};
 use crate::spec::{Metric, SpaceSpec};
 use crate::table::Vectors;
 use anndists::dist::distances::Distance;
@@ -17,20 +20,28 @@ pub const SERIAL_ROWS: usize = 50_000;
 /// Rows inserted by one thread before the others join: `hnsw_rs` leaves rows alone that arrive before the first.
 const SEED_ROWS: usize = 1_000;
 
+/// Width of the searches that insert: what they miss is found by walks of our own, which are several times as fast.
+const INSERT_WIDTH: usize = 24;
+
 /// Layers `hnsw_rs` has room for.
 const LAYERS: usize = 16;
 
 /// Builds a graph over `vectors`: the order to lay them out in (old positions), and the graph in that order.
 pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32>, Graph) {
     let directions = match spec.metric {
-        Metric::Cosine => None,
+        Metric::Cosine | Metric::L2 => None,
         Metric::Dot => Some(directions(vectors)),
     };
     let unit = directions.as_ref().unwrap_or(vectors);
     let width = 2 * spec.m;
-    let mut lists = refine::refine(bottom_layer(spec, unit, arch), unit, width, arch);
+    let apart = Apart::new(arch, spec.metric);
+    let lists = bottom_layer(spec, unit, apart);
+    let lists = refine::refine(&lists, unit, width, apart, refine::two_hops(&lists));
+    let mut lists = search_around(spec, lists, unit, width, apart);
+    // What was found must be found from the other side too.
+    lists = refine::refine(&lists, unit, width, apart, |_, _| {});
     let order = layout(&lists);
-    let mut entries = refine::entries(&order);
+    let mut entries = entries::spread(&order);
     refine::connect(&mut lists, &order, &mut entries, width);
 
     let mut places = vec![0u32; order.len()];
@@ -43,8 +54,31 @@ pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32
             *link = places[to as usize];
         }
     }
-    let entries = entries.iter().map(|&old| places[old as usize]).collect();
-    (order, Graph { links, width, entries })
+    let entries = Entries::new(entries, unit, apart).moved(&places);
+    (order, Graph { links, width, entries, several: spec.metric == Metric::Dot })
+}
+
+/// Walks the graph from every row for candidates that a graph built in one go does not see, and chooses again.
+fn search_around(spec: &SpaceSpec, lists: Vec<Vec<u32>>, unit: &Vectors, width: usize, apart: Apart) -> Vec<Vec<u32>> {
+    let mut links = vec![MISSING; lists.len() * width];
+    for (list, links) in lists.iter().zip(links.chunks_exact_mut(width)) {
+        links.iter_mut().zip(list).for_each(|(link, &to)| *link = to);
+    }
+    // Entries that know of one another however far apart: rows inserted into a wrong neighbourhood find their own.
+    let all: Vec<u32> = (0..lists.len() as u32).collect();
+    let entries = Entries::new(entries::spread(&all), unit, apart);
+    let graph = Graph { links, width, entries, several: false };
+    // Directions are compared by cosine, whatever the space's metric is.
+    let codes = Codes::new(unit, apart.metric);
+    refine::refine(&lists, unit, width, apart, |at, near| {
+        with_scratch(|kept| {
+            codes.query(unit.padded(at), &mut kept.coded);
+            let plane = CodePlane { codes: &codes, query: &kept.coded };
+            let (width, scratch) = (spec.ef_construction, &mut kept.walk);
+            dispatch(apart.arch, Walk { graph: &graph, from: &[at], plane, len: unit.len(), width, scratch });
+            near.extend(kept.walk.found().map(|found| found.1));
+        });
+    })
 }
 
 /// The vectors at length 1. An inner product is walked over a graph of directions too: a row's links then lead to
@@ -63,19 +97,34 @@ fn directions(vectors: &Vectors) -> Vectors {
     unit
 }
 
-/// 1 - cosine of unit vectors, at least 0. `hnsw_rs` panics on a negative distance, which rounding would give.
-pub(super) struct UnitDistance(pub Arch);
+/// 1 - cosine of unit vectors, or the squared distance; at least 0. `hnsw_rs` panics on a negative distance, which
+/// rounding would give.
+#[derive(Clone, Copy)]
+pub(crate) struct Apart {
+    arch: Arch,
+    metric: Metric,
+}
 
-impl Distance<f32> for UnitDistance {
+impl Apart {
+    pub fn new(arch: Arch, metric: Metric) -> Self {
+        Self { arch, metric }
+    }
+}
+
+impl Distance<f32> for Apart {
     fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
-        (1.0 - self.0.dispatch(Dot(a, b))).max(0.0)
+        let score = self.arch.dispatch(Score(self.metric, a, b));
+        match self.metric {
+            Metric::Cosine | Metric::Dot => (1.0 - score).max(0.0),
+            Metric::L2 => -score,
+        }
     }
 }
 
 /// The neighbours `hnsw_rs` finds for each vector.
-fn bottom_layer(spec: &SpaceSpec, unit: &Vectors, arch: Arch) -> Vec<Vec<u32>> {
+fn bottom_layer(spec: &SpaceSpec, unit: &Vectors, apart: Apart) -> Vec<Vec<u32>> {
     let n = unit.len();
-    let hnsw = Hnsw::<f32, UnitDistance>::new(spec.m, n, LAYERS, spec.ef_construction, UnitDistance(arch));
+    let hnsw = Hnsw::<f32, Apart>::new(spec.m, n, LAYERS, spec.ef_construction.min(INSERT_WIDTH), apart);
     let insert = |at: usize| hnsw.insert_slice((unit.padded(at as u32), at));
     if n <= SERIAL_ROWS {
         (0..n).for_each(insert);

@@ -2,28 +2,47 @@
 //!
 //! `hnsw_rs` inserts the rows; its bottom layer is copied out, refined ([`refine`]) and laid out so that neighbours
 //! lie close in memory. Its upper layers are not kept: a few hundred entry rows, spread evenly over the layout, take
-//! their place. Scanning them costs about as much as the descent and starts the walk in several clusters at once.
+//! their place, with a small graph of their own ([`entries`]).
 
 mod build;
+pub(crate) mod entries;
 mod refine;
 mod walk;
 
 pub use build::SERIAL_ROWS;
 pub(crate) use build::build;
-pub(crate) use walk::{Walk, with_scratch};
+pub(crate) use entries::Entries;
+pub(crate) use walk::{CodePlane, FloatPlane, Kept, Walk, with_scratch};
 
+use crate::isa::Isa;
 use crate::kernel::MISSING;
 
 /// Links of every vector, and where walks begin.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Graph {
     /// `width` links a vector, those that are not there [`MISSING`] and last.
-    links: Vec<u32>,
-    width: usize,
-    entries: Vec<u32>,
+    pub links: Vec<u32>,
+    pub width: usize,
+    pub entries: Entries,
+    /// Walks begin in several places.
+    pub several: bool,
 }
 
 impl Graph {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        (self.links.len() + self.entries.rows.len()) * 4
+    }
+
+    /// Asks for the links of the vector at `at`.
+    #[inline(always)]
+    fn prefetch<I: Isa>(&self, isa: I, at: u32) {
+        let from = at as usize * self.width;
+        for line in (0..self.width).step_by(16) {
+            isa.prefetch(&self.links, from + line);
+        }
+    }
+
     /// The links of the vector at `at`.
     #[inline(always)]
     fn links(&self, at: u32) -> impl Iterator<Item = u32> {

@@ -4,10 +4,9 @@
 //! nobody points to. Here every list is chosen again, for direction as well as nearness, out of more candidates; then
 //! every row is made reachable.
 
-use crate::graph::build::UnitDistance;
+use crate::graph::build::Apart;
 use crate::table::Vectors;
 use anndists::dist::distances::Distance;
-use pulp::Arch;
 use rayon::prelude::*;
 
 /// Links left free at first, for rows that would not be reached otherwise.
@@ -17,29 +16,28 @@ const SPARE: usize = 2;
 const HOPS: usize = 16;
 
 /// Candidates that are weighed against one another; a hub may have thousands.
-const WEIGHED: usize = 512;
+const WEIGHED: usize = 192;
 
-/// Entry rows at most. Four times the root of the rows, in a scan, cost little and reach most clusters.
-const ENTRIES: usize = 4_096;
-
-/// New lists of at most `width - SPARE`, nearest first within each list.
-pub(super) fn refine(lists: Vec<Vec<u32>>, unit: &Vectors, width: usize, arch: Arch) -> Vec<Vec<u32>> {
+/// New lists of at most `width - SPARE`, nearest first within each list, out of the old ones, the rows that point to
+/// one, and what `more` adds.
+pub(super) fn refine(
+    lists: &[Vec<u32>],
+    unit: &Vectors,
+    width: usize,
+    distance: Apart,
+    more: impl Fn(u32, &mut Vec<u32>) + Sync,
+) -> Vec<Vec<u32>> {
     let mut pointed_by = vec![Vec::new(); lists.len()];
     for (list, from) in lists.iter().zip(0u32..) {
         list.iter().for_each(|&to| pointed_by[to as usize].push(from));
     }
-    let distance = UnitDistance(arch);
     let apart = |a: u32, b: u32| distance.eval(unit.padded(a), unit.padded(b));
     (0..lists.len() as u32)
         .into_par_iter()
         .map(|at| {
             let mut near = lists[at as usize].clone();
             near.extend(&pointed_by[at as usize]);
-            let hops = near.len().min(HOPS);
-            for hop in 0..hops {
-                let next = near[hop] as usize;
-                near.extend(lists[next].iter().take(HOPS));
-            }
+            more(at, &mut near);
             near.sort_unstable();
             near.dedup();
             let mut near: Vec<(f32, u32)> =
@@ -51,9 +49,19 @@ pub(super) fn refine(lists: Vec<Vec<u32>>, unit: &Vectors, width: usize, arch: A
         .collect()
 }
 
+/// The neighbours of the nearest neighbours.
+pub(super) fn two_hops(lists: &[Vec<u32>]) -> impl Fn(u32, &mut Vec<u32>) + Sync {
+    |_, near: &mut Vec<u32>| {
+        for hop in 0..near.len().min(HOPS) {
+            let next = near[hop] as usize;
+            near.extend(lists[next].iter().take(HOPS));
+        }
+    }
+}
+
 /// The nearest candidates of different directions: one is passed over when a chosen one is at least as near to it as
 /// the row itself. Those passed over fill what is left, nearest first.
-fn choose(near: &[(f32, u32)], room: usize, apart: impl Fn(u32, u32) -> f32) -> Vec<u32> {
+pub(super) fn choose(near: &[(f32, u32)], room: usize, apart: impl Fn(u32, u32) -> f32) -> Vec<u32> {
     let mut chosen = Vec::with_capacity(room + SPARE);
     let mut passed = Vec::new();
     for &(distance, to) in near {
@@ -69,13 +77,6 @@ fn choose(near: &[(f32, u32)], room: usize, apart: impl Fn(u32, u32) -> f32) -> 
     passed.truncate(room - chosen.len());
     chosen.extend(passed);
     chosen
-}
-
-/// Entry rows spread evenly over `order`.
-pub(super) fn entries(order: &[u32]) -> Vec<u32> {
-    let n = order.len();
-    let count = (4 * n.isqrt()).min(ENTRIES).min(n);
-    (0..count).map(|i| order[i * n / count]).collect()
 }
 
 /// Adds links, or entries where no list has room, until each row is reached from an entry.
@@ -132,12 +133,5 @@ mod tests {
         let mut reached = vec![false; 6];
         from.iter().for_each(|&entry| reach(&lists, entry, &mut reached, &mut Vec::new()));
         assert_eq!(reached, [true; 6]);
-    }
-
-    #[test]
-    fn entries_are_spread_and_none_stands_twice() {
-        assert_eq!(entries(&[7, 3, 5]), [7, 3, 5]);
-        let many = entries(&(0..10_000).collect::<Vec<u32>>());
-        assert_eq!((many.len(), many[0], many[399]), (400, 0, 9_975));
     }
 }

@@ -1,0 +1,119 @@
+//! `bench-index`: the vector index against hnswlib, usearch and faiss, one thread, alternated; JSON lines.
+//!
+//! `--python PATH` has the peers; without it only ours is measured. `--quick` is small and takes under three minutes,
+//! `--large` adds a million rows. `--data FOLDER` holds the real embeddings, `--curves FILE` gets every point measured.
+
+#![expect(clippy::print_stdout, reason = "figures go to standard output")]
+
+mod curve;
+mod data;
+mod filters;
+mod life;
+#[path = "../../src/lines.rs"]
+mod lines;
+mod peer;
+mod speed;
+
+use anyhow::Context;
+use data::Data;
+use lines::Line;
+use peer::Peer;
+use std::path::{Path, PathBuf};
+
+/// What was asked for on the command line.
+#[derive(Default)]
+struct Options {
+    python: Option<PathBuf>,
+    data: Option<PathBuf>,
+    curves: Option<PathBuf>,
+    quick: bool,
+    large: bool,
+}
+
+fn options() -> anyhow::Result<Options> {
+    let mut options = Options::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut path = || words.next().map(PathBuf::from).with_context(|| format!("{word} needs a path"));
+        match word.as_str() {
+            "--python" => options.python = Some(path()?),
+            "--data" => options.data = Some(path()?),
+            "--curves" => options.curves = Some(path()?),
+            "--quick" => options.quick = true,
+            "--large" => options.large = true,
+            other => anyhow::bail!("unknown option {other:?}"),
+        }
+    }
+    Ok(options)
+}
+
+fn main() -> anyhow::Result<()> {
+    let mut words = std::env::args_os().skip(1);
+    if let (Some(word), Some(file)) = (words.next(), words.next())
+        && word == "--open"
+    {
+        println!("{}", life::open(Path::new(&file))?);
+        return Ok(());
+    }
+    let options = options()?;
+    let mut peer = options.python.as_deref().map(Peer::start).transpose()?;
+    let work = tempfile::tempdir()?;
+    let mut all: Vec<Line> = Vec::new();
+    let mut curves = Vec::new();
+    let sets = sets(&options, peer.as_mut(), work.path())?;
+    for make in sets {
+        let data = make();
+        let (lines, points) = speed::measure(&data, peer.as_mut(), work.path(), options.quick)?;
+        curves.extend(points);
+        for line in lines {
+            println!("{}", serde_json::to_string(&line)?);
+            all.push(line);
+        }
+    }
+    if let Some(file) = options.curves {
+        std::fs::write(file, serde_json::to_string(&curves)?)?;
+    }
+    println!("{}", lines::summary(&all));
+    let missed = all.iter().filter(|line| line.missed()).count();
+    eprintln!("bench-index: {missed} targets missed");
+    Ok(())
+}
+
+type Make = Box<dyn FnOnce() -> Data>;
+
+/// The data sets, each made when its turn comes.
+fn sets(options: &Options, peer: Option<&mut Peer>, work: &Path) -> anyhow::Result<Vec<Make>> {
+    let mut sets: Vec<Make> = Vec::new();
+    if let (Some(folder), Some(peer)) = (&options.data, peer) {
+        let data = beauty(folder, peer, work)?;
+        sets.push(Box::new(move || data));
+    }
+    let mixture = |name: &'static str, rows, dim| -> Make { Box::new(move || Data::mixture(name, rows, dim, 1_000)) };
+    if options.quick {
+        sets.push(mixture("mixture-30k-64", 30_000, 64));
+    } else {
+        sets.push(mixture("mixture-200k-64", 200_000, 64));
+        sets.push(mixture("mixture-100k-128", 100_000, 128));
+    }
+    if options.large {
+        sets.push(mixture("mixture-1m-64", 1_000_000, 64));
+    }
+    Ok(sets)
+}
+
+/// The items of a published model, and its visitors as queries.
+fn beauty(folder: &Path, peer: &mut Peer, work: &Path) -> anyhow::Result<Data> {
+    let (base, queries) = (work.join("beauty.base"), work.join("beauty.queries"));
+    let command = serde_json::json!({"do": "beauty", "folder": folder.join("amazon-beauty"), "count": 1_000,
+                                     "base": base, "queries": queries});
+    let answer = peer.ask(&command)?;
+    let dim = answer["dim"].as_u64().context("dim")? as usize;
+    let metric = qianmian_index::Metric::Dot;
+    Ok(Data { name: "beauty".to_owned(), metric, dim, base: read(&base)?, queries: read(&queries)? })
+}
+
+/// Numbers as numpy's `tofile` writes them.
+fn read(file: &Path) -> anyhow::Result<Vec<f32>> {
+    let bytes = std::fs::read(file)?;
+    Ok(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect())
+}

@@ -1,0 +1,46 @@
+//! The Python process that holds the peers.
+
+use anyhow::Context;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A running `peer.py`.
+pub struct Peer {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// Starts it with a Python that has its requirements.
+    pub fn start(python: &Path) -> anyhow::Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer").join("peer.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .env("OMP_NUM_THREADS", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", python.display()))?;
+        let to = child.stdin.take().context("no standard input")?;
+        let from = BufReader::new(child.stdout.take().context("no standard output")?);
+        Ok(Self { child, to, from })
+    }
+
+    /// One command, one answer.
+    pub fn ask(&mut self, command: &Value) -> anyhow::Result<Value> {
+        writeln!(self.to, "{command}")?;
+        let mut line = String::new();
+        self.from.read_line(&mut line)?;
+        serde_json::from_str(&line).with_context(|| format!("the peer answered {line:?} to {command}"))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

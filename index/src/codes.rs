@@ -1,0 +1,280 @@
+//! The 8-bit plane: a quarter of the memory to read, near enough to walk by. What is found is scored again exactly.
+//!
+//! Every component has a centre and a step of its own. Both are folded into the query, whose numbers have 16 bits, so
+//! that they cost a search nothing: the score of a row is one sum of products of whole numbers.
+
+use crate::isa::{Isa, Work};
+use crate::kernel::MISSING;
+use crate::spec::Metric;
+use crate::table::Vectors;
+
+/// Codes in a cache line.
+const LINE: usize = 64;
+
+/// The largest code; -127 is the smallest.
+const TOP: f32 = 127.0;
+
+/// Components farther from the centre than this many standard deviations are cut off: one wild vector must not leave
+/// two or three codes for all the others.
+const SPREAD: f64 = 8.0;
+
+/// A code for each component of each vector.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Codes {
+    values: Vec<i8>,
+    start: usize,
+    len: usize,
+    stride: usize,
+    centre: Vec<f32>,
+    step: Vec<f32>,
+    /// L2 only: the unit of the two codes that hold a vector's squared distance from the centre, in two digits.
+    unit: Option<f32>,
+}
+
+/// A query in the units of the codes.
+#[derive(Debug, Default)]
+pub(crate) struct CodeQuery {
+    weights: Vec<i16>,
+    /// Standard deviation of the error that rounding to codes makes in a score.
+    pub error: f32,
+}
+
+impl Codes {
+    /// Codes of `vectors`.
+    pub fn new(vectors: &Vectors, metric: Metric) -> Self {
+        let (centre, step) = ranges(vectors);
+        let mut codes = Self::empty(vectors.len(), centre, step, (metric == Metric::L2).then_some(0.0));
+        let norms: Vec<f32> = match metric {
+            Metric::L2 => (0..codes.len as u32).map(|at| codes.norm(vectors.get(at))).collect(),
+            Metric::Cosine | Metric::Dot => Vec::new(),
+        };
+        let most = norms.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        codes.unit = codes.unit.map(|_| most / 65_535.0);
+        for at in 0..codes.len as u32 {
+            let from = codes.start + at as usize * codes.stride;
+            let row = &mut codes.values[from..from + codes.stride];
+            for (i, &x) in vectors.get(at).iter().enumerate() {
+                row[i] = ((x - codes.centre[i]) / codes.step[i]).round().clamp(-TOP, TOP) as i8;
+            }
+            if let (Some(unit), Some(norm)) = (codes.unit, norms.get(at as usize)) {
+                let whole = (norm / unit) as u32;
+                let dim = codes.centre.len();
+                row[dim] = ((whole >> 8).min(255) as i32 - 128) as i8;
+                row[dim + 1] = ((whole & 255) as i32 - 128) as i8;
+            }
+        }
+        codes
+    }
+
+    /// Room for codes, all zero.
+    fn empty(len: usize, centre: Vec<f32>, step: Vec<f32>, unit: Option<f32>) -> Self {
+        let used = centre.len() + if unit.is_some() { 2 } else { 0 };
+        // Half a line is never cut by the end of one.
+        let stride = if used <= 32 { 32 } else { used.next_multiple_of(LINE) };
+        let values = vec![0; len * stride + LINE];
+        let start = match values.as_ptr().align_offset(LINE) {
+            offset if offset < LINE => offset,
+            _ => 0,
+        };
+        Self { values, start, len, stride, centre, step, unit }
+    }
+
+    /// The squared distance of a vector, as the codes know it, from the centre.
+    fn norm(&self, vector: &[f32]) -> f32 {
+        vector.iter().zip(&self.centre).map(|(x, c)| (x - c) * (x - c)).sum()
+    }
+
+    /// A query to score by.
+    pub fn query(&self, query: &[f32], into: &mut CodeQuery) {
+        let dim = self.centre.len();
+        let weights = query[..dim].iter().zip(&self.centre).zip(&self.step);
+        let weight = |((&q, &centre), &step): ((&f32, &f32), &f32)| match self.unit {
+            None => f64::from(q) * f64::from(step),
+            Some(_) => 2.0 * (f64::from(q) - f64::from(centre)) * f64::from(step),
+        };
+        let unit = self.unit.map_or(0.0, f64::from);
+        let most = weights.clone().map(|w| weight(w).abs()).fold(256.0 * unit, f64::max);
+        // So that no sum of products leaves the range of an i32.
+        let room = f64::from(i32::MAX) / (128.0 * (dim + 2) as f64);
+        let scale = if most > 0.0 { room.min(f64::from(i16::MAX)) / most } else { 0.0 };
+        into.weights.clear();
+        into.weights.extend(weights.map(|w| (weight(w) * scale).round() as i16));
+        if self.unit.is_some() {
+            into.weights.extend([(-256.0 * unit * scale).round() as i16, (-unit * scale).round() as i16]);
+        }
+        into.weights.resize(self.stride, 0);
+        // Rounding to whole numbers has a variance of 1/12.
+        let squares: f64 = into.weights[..dim].iter().map(|&w| f64::from(w) * f64::from(w)).sum();
+        into.error = (squares / 12.0).sqrt() as f32;
+    }
+
+    /// Higher is better; comparable between the vectors of one query only.
+    #[inline(always)]
+    pub fn score<I: Isa>(&self, isa: I, query: &CodeQuery, at: u32) -> f32 {
+        let from = self.start + at as usize * self.stride;
+        isa.dot_codes(&self.values[from..from + self.stride], &query.weights) as f32
+    }
+
+    /// Asks for the codes at `at`, all of their lines up to a few.
+    #[inline(always)]
+    pub fn prefetch<I: Isa>(&self, isa: I, at: u32) {
+        let from = self.start + at as usize * self.stride;
+        for line in (0..self.stride.min(8 * LINE)).step_by(LINE) {
+            isa.prefetch(&self.values, from + line);
+        }
+    }
+
+    /// Room for the codes of a file.
+    pub fn room(len: usize, dim: usize, metric: Metric) -> Self {
+        Self::empty(len, vec![0.0; dim], vec![1.0; dim], (metric == Metric::L2).then_some(0.0))
+    }
+
+    /// All codes, padded, one vector's after another.
+    pub fn all(&self) -> &[i8] {
+        &self.values[self.start..self.start + self.len * self.stride]
+    }
+
+    /// The same, to be written.
+    pub fn all_mut(&mut self) -> &mut [i8] {
+        &mut self.values[self.start..self.start + self.len * self.stride]
+    }
+
+    /// Centres, steps and the unit, as [`Codes::set_ranges`] takes them.
+    pub fn ranges(&self) -> Vec<f32> {
+        self.centre.iter().chain(&self.step).chain(&self.unit).copied().collect()
+    }
+
+    /// False when there are not as many as there must be, or they are not numbers to reckon with.
+    pub fn set_ranges(&mut self, ranges: &[f32]) -> bool {
+        let dim = self.centre.len();
+        if ranges.len() != 2 * dim + usize::from(self.unit.is_some()) || !ranges.iter().all(|x| x.is_finite()) {
+            return false;
+        }
+        self.centre.copy_from_slice(&ranges[..dim]);
+        self.step.copy_from_slice(&ranges[dim..2 * dim]);
+        self.unit = self.unit.and(ranges.last().copied());
+        true
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// The centre and the step of each component.
+fn ranges(vectors: &Vectors) -> (Vec<f32>, Vec<f32>) {
+    let (n, dim) = (vectors.len() as f64, vectors.dim());
+    let (mut low, mut high) = (vec![f32::INFINITY; dim], vec![f32::NEG_INFINITY; dim]);
+    let (mut sum, mut squares) = (vec![0f64; dim], vec![0f64; dim]);
+    for at in 0..vectors.len() as u32 {
+        for (i, &x) in vectors.get(at).iter().enumerate() {
+            low[i] = low[i].min(x);
+            high[i] = high[i].max(x);
+            sum[i] += f64::from(x);
+            squares[i] += f64::from(x) * f64::from(x);
+        }
+    }
+    let both = (0..dim).map(|i| {
+        let mean = sum[i] / n;
+        let reach = SPREAD * (squares[i] / n - mean * mean).max(0.0).sqrt();
+        let (low, high) = (f64::from(low[i]).max(mean - reach), f64::from(high[i]).min(mean + reach));
+        let step = (high - low) / 2.0 / f64::from(TOP);
+        // A component that never changes needs no step, but must not be divided by nothing.
+        (f64::midpoint(low, high) as f32, if step > 1e-30 { step as f32 } else { 1.0 })
+    });
+    both.unzip()
+}
+
+/// Scores the codes `from..from + out.len()`.
+pub(crate) struct CodeBlock<'a> {
+    pub codes: &'a Codes,
+    pub query: &'a CodeQuery,
+    pub from: usize,
+    pub out: &'a mut [f32],
+}
+
+impl Work for CodeBlock<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        for (at, out) in (self.from as u32..).zip(self.out) {
+            *out = self.codes.score(isa, self.query, at);
+        }
+    }
+}
+
+/// How many codes ahead of those being scored are asked for.
+const AHEAD: usize = 16;
+
+/// Scores the codes at `at`, none of them [`MISSING`].
+pub(crate) struct CodesAt<'a> {
+    pub codes: &'a Codes,
+    pub query: &'a CodeQuery,
+    pub at: &'a [u32],
+    pub out: &'a mut [f32],
+}
+
+impl Work for CodesAt<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        for (i, (&at, out)) in self.at.iter().zip(self.out).enumerate() {
+            debug_assert!(at != MISSING, "callers look rows up first");
+            if let Some(&next) = self.at.get(i + AHEAD) {
+                self.codes.prefetch(isa, next);
+            }
+            *out = self.codes.score(isa, self.query, at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{all, dispatch};
+
+    fn wavy(n: usize, dim: usize) -> Vectors {
+        let mut vectors = Vectors::zeros(n, dim);
+        for at in 0..n as u32 {
+            let vector = vectors.get_mut(at).iter_mut().zip(1u32..);
+            vector.for_each(|(x, i)| *x = ((at * 7 + i * i * 13) as f32).sin() * i as f32 + 3.0);
+        }
+        vectors
+    }
+
+    #[test]
+    fn codes_rank_nearly_as_the_vectors_do() {
+        for (metric, dim) in [(Metric::Dot, 5), (Metric::Dot, 64), (Metric::L2, 30), (Metric::L2, 31), (Metric::L2, 64)]
+        {
+            let vectors = wavy(400, dim);
+            let codes = Codes::new(&vectors, metric);
+            let (query, mut coded) = (wavy(1, dim), CodeQuery::default());
+            codes.query(query.get(0), &mut coded);
+            let mut exact = vec![0.0; 400];
+            let arch = pulp::Arch::new();
+            let block = crate::kernel::ScoreBlock {
+                metric,
+                vectors: &vectors,
+                query: query.padded(0),
+                from: 0,
+                out: &mut exact,
+            };
+            arch.dispatch(block);
+            let top = (0..400).max_by(|&a, &b| exact[a].total_cmp(&exact[b]));
+            for arch in all() {
+                let mut near = vec![0.0; 400];
+                dispatch(arch, CodeBlock { codes: &codes, query: &coded, from: 0, out: &mut near });
+                let at: Vec<u32> = (0..400).collect();
+                let mut again = vec![0.0; 400];
+                dispatch(arch, CodesAt { codes: &codes, query: &coded, at: &at, out: &mut again });
+                assert_eq!(near, again);
+                let mut order: Vec<usize> = (0..400).collect();
+                order.sort_by(|&a, &b| near[b].total_cmp(&near[a]));
+                assert!(order[..20].contains(&top.expect("some")), "{metric:?} {dim}");
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The instructions a machine has beyond those every generic kernel may use: products of 8-bit codes, and prefetching.
+
+#[cfg(target_arch = "x86_64")]
+use pulp::NullaryFnOnce;
+use pulp::{Arch, Simd, WithSimd};
+
+/// One set of instructions.
+pub(crate) trait Isa: Copy {
+    /// What kernels over `f32` are written against.
+    type Simd: Simd;
+
+    /// The same instructions for those.
+    fn simd(self) -> Self::Simd;
+
+    /// The sum of products of two slices whose common length is a multiple of 32, if it fits an `i32`.
+    fn dot_codes(self, codes: &[i8], query: &[i16]) -> i32;
+
+    /// Asks for the cache line of `data[at]`; says nothing about what is there.
+    fn prefetch<T>(self, data: &[T], at: usize);
+}
+
+/// Something to be done with the widest instructions there are.
+pub(crate) trait Work {
+    type Output;
+
+    /// Does it; must be `#[inline(always)]`.
+    fn run<I: Isa>(self, isa: I) -> Self::Output;
+}
+
+/// Does `work` with the instructions of `arch`.
+pub(crate) fn dispatch<W: Work>(arch: Arch, work: W) -> W::Output {
+    match arch {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(isa) => isa.vectorize(With(work, isa)),
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(isa) => isa.vectorize(With(work, isa)),
+        other => other.dispatch(Generic(work)),
+    }
+}
+
+/// Work with the instructions it is for.
+#[cfg(target_arch = "x86_64")]
+struct With<W, I>(W, I);
+
+#[cfg(target_arch = "x86_64")]
+impl<W: Work, I: Isa> NullaryFnOnce for With<W, I> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    fn call(self) -> W::Output {
+        self.0.run(self.1)
+    }
+}
+
+/// Work for whatever `pulp` finds.
+struct Generic<W>(W);
+
+impl<W: Work> WithSimd for Generic<W> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> W::Output {
+        self.0.run(Portable(simd))
+    }
+}
+
+/// Codes are left to the compiler, and nothing is prefetched.
+#[derive(Clone, Copy)]
+struct Portable<S>(S);
+
+impl<S: Simd> Isa for Portable<S> {
+    type Simd = S;
+
+    #[inline(always)]
+    fn simd(self) -> S {
+        self.0
+    }
+
+    #[inline(always)]
+    fn dot_codes(self, codes: &[i8], query: &[i16]) -> i32 {
+        codes.iter().zip(query).map(|(&code, &query)| i32::from(code) * i32::from(query)).sum()
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, _: &[T], _: usize) {}
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Isa;
+    use pulp::bytemuck::cast;
+    use pulp::x86::{V3, V4};
+    use std::arch::x86_64::{__m128i, __m256i, __m512i};
+
+    /// Into all caches.
+    const T0: i32 = 3;
+
+    impl Isa for V4 {
+        type Simd = Self;
+
+        #[inline(always)]
+        fn simd(self) -> Self {
+            self
+        }
+
+        #[inline(always)]
+        fn dot_codes(self, codes: &[i8], query: &[i16]) -> i32 {
+            let mut sums: [__m512i; 2] = [cast([0i64; 8]); 2];
+            let product = |codes: &[i8; 32], query: &[i16; 32]| {
+                let codes = self.avx512bw._mm512_cvtepi8_epi16(cast::<[i8; 32], __m256i>(*codes));
+                self.avx512bw._mm512_madd_epi16(codes, cast::<[i16; 32], __m512i>(*query))
+            };
+            for (at, (codes, query)) in codes.as_chunks().0.iter().zip(query.as_chunks().0).enumerate() {
+                sums[at % 2] = self.avx512f._mm512_add_epi32(sums[at % 2], product(codes, query));
+            }
+            self.avx512f._mm512_reduce_add_epi32(self.avx512f._mm512_add_epi32(sums[0], sums[1]))
+        }
+
+        #[inline(always)]
+        fn prefetch<T>(self, data: &[T], at: usize) {
+            self.sse._mm_prefetch::<T0>(data.as_ptr().wrapping_add(at).cast());
+        }
+    }
+
+    impl Isa for V3 {
+        type Simd = Self;
+
+        #[inline(always)]
+        fn simd(self) -> Self {
+            self
+        }
+
+        #[inline(always)]
+        fn dot_codes(self, codes: &[i8], query: &[i16]) -> i32 {
+            let mut sums: [__m256i; 2] = [cast([0i64; 4]); 2];
+            let product = |codes: &[i8; 16], query: &[i16; 16]| {
+                let codes = self.avx2._mm256_cvtepi8_epi16(cast::<[i8; 16], __m128i>(*codes));
+                self.avx2._mm256_madd_epi16(codes, cast::<[i16; 16], __m256i>(*query))
+            };
+            for (at, (codes, query)) in codes.as_chunks().0.iter().zip(query.as_chunks().0).enumerate() {
+                sums[at % 2] = self.avx2._mm256_add_epi32(sums[at % 2], product(codes, query));
+            }
+            let sum = self.avx2._mm256_add_epi32(sums[0], sums[1]);
+            cast::<__m256i, [i32; 8]>(sum).iter().sum()
+        }
+
+        #[inline(always)]
+        fn prefetch<T>(self, data: &[T], at: usize) {
+            self.sse._mm_prefetch::<T0>(data.as_ptr().wrapping_add(at).cast());
+        }
+    }
+}
+
+/// Every set of instructions this machine has, for tests that hold them against one another.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<Arch> {
+    let mut all = vec![Arch::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    {
+        all.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        all.extend(pulp::x86::V4::try_new().map(Arch::V4));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Product<'a>(&'a [i8], &'a [i16]);
+
+    impl Work for Product<'_> {
+        type Output = i32;
+
+        #[inline(always)]
+        fn run<I: Isa>(self, isa: I) -> i32 {
+            isa.prefetch(self.0, 7);
+            isa.dot_codes(self.0, self.1)
+        }
+    }
+
+    #[test]
+    fn products_of_codes_are_the_same_everywhere() {
+        for length in (0..=512).step_by(32) {
+            let codes: Vec<i8> = (0..length).map(|i| (i * 37 % 255 - 127) as i8).collect();
+            let query: Vec<i16> = (0..length).map(|i| (i * 1_000 % 32_767) as i16 - 16_000).collect();
+            let plain: i64 = codes.iter().zip(&query).map(|(&c, &q)| i64::from(c) * i64::from(q)).sum();
+            for arch in all() {
+                assert_eq!(i64::from(dispatch(arch, Product(&codes, &query))), plain, "{arch:?}, length {length}");
+            }
+        }
+    }
+}

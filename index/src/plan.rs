@@ -1,0 +1,86 @@
+//! How a search is to be done, decided from its size and its filter, and what came of it.
+
+use qianmian_core::ItemRow;
+
+/// The way a search went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Way {
+    /// There was nothing to search: `k` is 0, or nothing is let through.
+    #[default]
+    Nothing,
+    /// Every row scored exactly.
+    Scan,
+    /// Every row scored by its codes, the best of them exactly.
+    CodeScan,
+    /// The rows that are let through scored exactly.
+    Gather,
+    /// The rows that are let through scored by their codes, the best of them exactly.
+    CodeGather,
+    /// The graph walked, and nothing to let through or not.
+    Walk,
+    /// The graph walked wide enough for what is let through.
+    FilteredWalk,
+}
+
+/// What was decided for one search, and what it cost.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Plan {
+    /// The way that gave the result.
+    pub way: Way,
+    /// Share of the rows that are let through, 0..=1: exact for a [`crate::Filter`], from a sample for a closure.
+    pub share: f32,
+    /// Share let through among the rows nearest the query, when a walk found out.
+    pub share_near: Option<f32>,
+    /// Width of the last walk; 0 when none was made.
+    pub width: usize,
+    /// Rows scored, by codes or exactly, over all attempts.
+    pub scored: usize,
+    /// Rows scored exactly after their codes.
+    pub rescored: usize,
+    /// Rows scored that were inserted or replaced since the generation was built.
+    pub recent: usize,
+    /// Walks that were made and did not do.
+    pub retries: usize,
+}
+
+impl Plan {
+    /// The plan of a search of several parts: the way of the first, and what all of them cost.
+    pub(crate) fn with(mut self, other: &Self) -> Self {
+        self.scored += other.scored;
+        self.rescored += other.rescored;
+        self.retries += other.retries;
+        self
+    }
+}
+
+/// A result and how it came about.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Found {
+    /// Best first, ties by row.
+    pub rows: Vec<(ItemRow, f32)>,
+    /// How they were found.
+    pub plan: Plan,
+}
+
+/// Rows in memory order that take as long to score as one more place in the pool of a walk, exactly and by codes.
+pub(crate) const ROWS_PER_PLACE: usize = 80;
+pub(crate) const CODES_PER_PLACE: usize = 50;
+
+/// The same for rows here and there.
+pub(crate) const GATHERED_PER_PLACE: usize = 20;
+
+/// Rows asked to learn how much a closure lets through.
+pub(crate) const SAMPLE: usize = 256;
+
+/// Less than this share of the rows is asked first and scored after; a walk would throw nearly all it finds away.
+pub(crate) const LEAST_SHARE: f32 = 0.1;
+
+/// Up to so many rows are scored exactly at once: their codes would hardly be faster.
+pub(crate) const FEW_ROWS: usize = 256;
+
+/// A walk's pool is right at its beginning: the last row of a result must stand within this share of it.
+pub(crate) const GOOD_PART: f32 = 0.75;
+
+/// What scores by their codes at most so many standard errors less than the last place is scored exactly.
+pub(crate) const SLACK_OF_SCAN: f32 = 4.0;
+pub(crate) const SLACK_OF_WALK: f32 = 3.0;
