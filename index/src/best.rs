@@ -31,6 +31,20 @@ impl Best {
         Self { k, slack, full, floor: f32::NEG_INFINITY, found: Vec::with_capacity(full) }
     }
 
+    /// Whether a score may be among the best; a look at this spares the dearer questions.
+    #[inline(always)]
+    pub fn may_take(&self, score: f32) -> bool {
+        score >= self.floor
+    }
+
+    /// Sets the bar by what was found so far.
+    pub fn settle(&mut self) {
+        self.cut();
+        if self.found.len() >= self.k && self.k > 0 {
+            self.floor = self.found.iter().map(|found| found.0).fold(f32::INFINITY, f32::min);
+        }
+    }
+
     /// Weighs rows with their scores.
     pub fn offer(&mut self, rows: impl Iterator<Item = u32>, scores: &[f32]) {
         for (row, &score) in rows.zip(scores) {

@@ -286,6 +286,7 @@ impl Generation {
     /// Scores every recent row that is let through; how many were scored.
     fn scan_recent(&self, padded: &[f32], query: &Query<'_>, best: &mut Best) -> usize {
         let (arch, metric) = (self.base().arch, self.metric());
+        best.settle();
         let mut scored = 0;
         for piece in self.recent.pieces() {
             let mut scores = [0f32; 64];
@@ -294,7 +295,8 @@ impl Generation {
             scored += out.len();
             for (&row, score) in piece.rows.iter().zip(out) {
                 let item = ItemRow(row);
-                if row != MISSING
+                if best.may_take(*score)
+                    && row != MISSING
                     && query.filter.is_none_or(|filter| filter.contains(item))
                     && query.keep.is_none_or(|keep| keep(item))
                 {

@@ -67,7 +67,7 @@ pub(crate) const ROWS_PER_PLACE: usize = 80;
 pub(crate) const CODES_PER_PLACE: usize = 50;
 
 /// The same for rows here and there.
-pub(crate) const GATHERED_PER_PLACE: usize = 20;
+pub(crate) const GATHERED_PER_PLACE: usize = 30;
 
 /// Rows asked to learn how much a closure lets through.
 pub(crate) const SAMPLE: usize = 256;
@@ -79,7 +79,10 @@ pub(crate) const LEAST_SHARE: f32 = 0.1;
 pub(crate) const FEW_ROWS: usize = 256;
 
 /// A walk's pool is right at its beginning: the last row of a result must stand within this share of it.
-pub(crate) const GOOD_PART: f32 = 0.75;
+pub(crate) const GOOD_PART: f32 = 0.5;
+
+/// A search that will cost more than so many narrow walks begins with one.
+pub(crate) const LOOK: usize = 5;
 
 /// What scores by their codes at most so many standard errors less than the last place is scored exactly.
 pub(crate) const SLACK_OF_SCAN: f32 = 4.0;

@@ -109,8 +109,8 @@ impl Search<'_> {
             if self.mode == Mode::Auto && narrow >= all {
                 return false;
             }
-            // Far from what was expected to do, or a little dearer: look around first.
-            if plan.retries == 0 && (width > all || share < 0.3) {
+            // Where a look around costs little beside the rest, what is let through may turn out to lie near.
+            if plan.retries == 0 && width.min(all) > plan::LOOK * narrow {
                 width = narrow;
             } else if self.mode == Mode::Auto && width >= all {
                 return false;
@@ -215,7 +215,8 @@ impl Search<'_> {
             if block.is_empty() {
                 break;
             }
-            if asked_first {
+            // What is selected is not asked about its selection again.
+            if self.keep.is_some() || self.dead.is_some() {
                 block.retain(|&at| self.lets(at));
             }
             let in_order = !asked_first;

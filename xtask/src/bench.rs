@@ -4,9 +4,12 @@ use crate::setup::{root, server, shared_data, target, venv};
 use anyhow::bail;
 
 /// Every bench, in the order they run.
-const BENCHES: [&str; 3] = ["quality", "serve", "sandbox"];
+const BENCHES: [&str; 4] = ["quality", "serve", "sandbox", "index"];
 
 fn run_named(name: &str) -> anyhow::Result<()> {
+    if name == "index" {
+        return index();
+    }
     let binary = server("release")?;
     let binary_text = binary.to_string_lossy().into_owned();
     match name {
@@ -24,6 +27,18 @@ pub fn run(name: Option<&str>) -> anyhow::Result<()> {
         Some(name) => run_named(name),
         None => BENCHES.iter().try_for_each(|name| run_named(name)),
     }
+}
+
+/// The vector index against its peers, the quick form; `benches/index` says how to run all of it.
+fn index() -> anyhow::Result<()> {
+    let folder = root().join("benches").join("index");
+    let python = venv("venv-index", &folder.join("peer").join("requirements.txt"))?;
+    crate::setup::cargo(&["build", "--release", "--package", "qianmian-bench-index"])?;
+    let python = python.to_string_lossy();
+    let data = shared_data().map(|data| data.to_string_lossy().into_owned());
+    let mut arguments = vec!["--quick", "--python", &python];
+    arguments.extend(data.as_deref().into_iter().flat_map(|data| ["--data", data]));
+    crate::setup::run(target().join("release").join("bench-index"), &arguments)
 }
 
 /// Trains on the past of each published data set, serves it, asks the protocol's questions through HTTP.

@@ -163,7 +163,7 @@ pub fn measure(
         }
     }
     if data.rows() >= 30_000 {
-        lines.extend(crate::filters::measure(data, &generation, peer.as_deref_mut(), work, 3)?);
+        lines.extend(crate::filters::measure(data, &generation, peer, work, 3)?);
         drop(generation);
         lines.extend(life::updates(data, &spaces, if quick { 5 } else { 10 })?);
     }
