@@ -140,7 +140,7 @@ fn balanced(address: SocketAddr, count: usize) -> Result<Vec<Connection>> {
     let mut by_worker: BTreeMap<String, Vec<Connection>> = BTreeMap::new();
     for opened in 1..=count * 8 {
         let mut connection = Connection::open(address)?;
-        let status = connection.call(b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n").context("GET /healthz")?;
+        let status = connection.call(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").context("GET /healthz")?;
         ensure!(status == 200, "GET /healthz answered {status}");
         let worker = connection.header("x-worker").unwrap_or_default().to_owned();
         let single = worker.is_empty();

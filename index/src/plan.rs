@@ -75,6 +75,10 @@ pub(crate) const SAMPLE: usize = 256;
 /// Less than this share of the rows is asked first and scored after; a walk would throw nearly all it finds away.
 pub(crate) const LEAST_SHARE: f32 = 0.1;
 
+/// A closure that lets at least this share through is asked last, about this many times the rows that should do.
+pub(crate) const MOST_SHARE: f32 = 0.5;
+pub(crate) const MORE: f32 = 1.2;
+
 /// Up to so many rows are scored exactly at once: their codes would hardly be faster.
 pub(crate) const FEW_ROWS: usize = 256;
 

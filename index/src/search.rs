@@ -96,7 +96,8 @@ impl Search<'_> {
     fn walk(&self, plan: &mut Plan, kept: &mut Kept, best: &mut Best) -> bool {
         let Some(graph) = self.base.graph.as_ref().filter(|_| self.mode != Mode::Exact) else { return false };
         let n = self.base.len();
-        let narrow = self.width.max(self.k).min(n);
+        // Twice k, as the last places of a walk are the poorest.
+        let narrow = self.width.max(self.k.saturating_mul(2)).min(n);
         let mut share = plan.share;
         if self.mode == Mode::Auto && self.keep.is_some() && self.selection.is_none() && share < plan::LEAST_SHARE {
             return false;
@@ -185,8 +186,28 @@ impl Search<'_> {
         best.offer(at.iter().map(|&at| self.base.rows[at as usize]), scores);
     }
 
-    /// Scores everything that is let through.
+    /// Scores everything that is let through. A closure that lets most rows through is asked last, about the best of them
+    /// and a few more: asking costs a random read or several.
     fn score_all(&self, plan: &mut Plan, kept: &mut Kept, best: &mut Best) {
+        let n = self.base.len();
+        if let Some(keep) = self.keep.filter(|_| plan.share >= plan::MOST_SHARE) {
+            let wide = ((self.k as f32 / plan.share * plan::MORE) as usize).clamp(self.k, n);
+            let mut all = Best::new(wide);
+            Search { keep: None, k: wide, ..*self }.score_each(plan, kept, &mut all);
+            let mut found = all.take();
+            found.retain(|(_, row)| keep(ItemRow(*row)));
+            if found.len() >= self.k || wide == n {
+                for (score, row) in found {
+                    best.offer(std::iter::once(row), &[score]);
+                }
+                return;
+            }
+        }
+        self.score_each(plan, kept, best);
+    }
+
+    /// Asks about each row first, then scores those that are let through.
+    fn score_each(&self, plan: &mut Plan, kept: &mut Kept, best: &mut Best) {
         let n = self.base.len();
         let many = self.selection.map_or(n, |selection| selection.len) > plan::FEW_ROWS;
         let by_codes = self.mode == Mode::Auto && many && self.k < n / 8;
