@@ -59,10 +59,9 @@ impl Base {
         let mut vectors = load(&kept, values, dim, spec.metric);
         let mut graph = None;
         if wants_graph(&spec, kept.len()) {
-            let (order, links) = graph::build(&spec, &vectors, arch);
+            let (order, laid, links) = graph::build(&spec, &vectors, arch);
             kept = order.iter().map(|&at| kept[at as usize]).collect();
-            vectors = load(&kept, values, dim, spec.metric);
-            graph = Some(links);
+            (vectors, graph) = (laid, Some(links));
         }
         let rows: Vec<u32> = kept.iter().map(|&position| rows[position as usize].0).collect();
         let slots = Slots::new(&rows);

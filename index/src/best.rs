@@ -47,12 +47,16 @@ impl Best {
 
     /// Weighs rows with their scores.
     pub fn offer(&mut self, rows: impl Iterator<Item = u32>, scores: &[f32]) {
-        for (row, &score) in rows.zip(scores) {
-            if score >= self.floor {
-                self.found.push((score, row));
-                if self.found.len() >= self.full {
-                    self.cut();
-                }
+        rows.zip(scores).for_each(|(row, &score)| self.offer_one(row, score));
+    }
+
+    /// Weighs a row with its score.
+    #[inline(always)]
+    pub fn offer_one(&mut self, row: u32, score: f32) {
+        if score >= self.floor {
+            self.found.push((score, row));
+            if self.found.len() >= self.full {
+                self.cut();
             }
         }
     }

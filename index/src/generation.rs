@@ -300,7 +300,7 @@ impl Generation {
                     && query.filter.is_none_or(|filter| filter.contains(item))
                     && query.keep.is_none_or(|keep| keep(item))
                 {
-                    best.offer(std::iter::once(row), std::slice::from_ref(score));
+                    best.offer_one(row, *score);
                 }
             }
         }

@@ -127,13 +127,15 @@ impl Search<'_> {
                 if score < floor {
                     break;
                 }
-                asked += 1;
-                if self.lets(at) {
-                    kept.at.push(at);
-                    let_through += 1;
-                    if let_through == self.k {
-                        last = asked;
-                        floor = score - slack;
+                for at in graph.alike(at) {
+                    asked += 1;
+                    if self.lets(at) {
+                        kept.at.push(at);
+                        let_through += 1;
+                        if let_through == self.k {
+                            last = asked;
+                            floor = score - slack;
+                        }
                     }
                 }
             }
@@ -197,9 +199,7 @@ impl Search<'_> {
             let mut found = all.take();
             found.retain(|(_, row)| keep(ItemRow(*row)));
             if found.len() >= self.k || wide == n {
-                for (score, row) in found {
-                    best.offer(std::iter::once(row), &[score]);
-                }
+                found.into_iter().for_each(|(score, row)| best.offer_one(row, score));
                 return;
             }
         }

@@ -48,6 +48,15 @@ impl Vectors {
         one
     }
 
+    /// Those at some positions, in that order.
+    pub fn pick(&self, positions: &[u32]) -> Self {
+        let mut picked = Self::zeros(positions.len(), self.dim);
+        for (&from, to) in positions.iter().zip(0..) {
+            picked.get_mut(to).copy_from_slice(self.get(from));
+        }
+        picked
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.values.len() * size_of::<f32>()

@@ -7,7 +7,7 @@ use flate2::read::ZlibDecoder;
 use headless_chrome::protocol::cdp::types::Event;
 use headless_chrome::protocol::cdp::{Emulation, Page};
 use headless_chrome::{Browser, LaunchOptions, Tab};
-use qianmian::demo::{PERSONAS, Scale, generate, install_models};
+use qianmian::demo::{PERSONAS, Scale, fill, install_models};
 use qianmian_state::State;
 use qianmian_tests::{Server, root};
 use serde_json::Value;
@@ -66,10 +66,7 @@ fn a_thousand_faces_in_a_browser() {
 /// A server with the demo's small shop in it.
 fn demo() -> Server {
     let server = Server::over(State::in_memory().expect("a state in memory"));
-    let shop = generate(7, Scale::SMALL, qianmian::recommend::now_ms());
-    server.app.state.catalogue.upsert(shop.items).expect("items are taken");
-    server.app.state.append(shop.events.collect()).expect("events are taken");
-    server.app.state.refresh().expect("folded");
+    fill(&server.app, 7, Scale::SMALL).expect("items and events are taken");
     install_models(&server.app, Scale::SMALL).expect("scenarios");
     server
 }

@@ -1,6 +1,6 @@
 //! Captures and replay: the same bytes later, elsewhere and with nothing live; a diff with another strategy; erasure.
 
-use qianmian::demo::{Scale, generate, install_models};
+use qianmian::demo::{Scale, fill, install_models};
 use qianmian_state::State;
 use qianmian_tests::{Server, built};
 use serde_json::{Value, json};
@@ -9,10 +9,7 @@ use std::path::Path;
 /// The demo's small shop in a folder, served with every answer captured.
 fn shop(folder: &Path) -> Server {
     let server = Server::capturing(State::open(folder).expect("a state"));
-    let shop = generate(7, Scale::SMALL, qianmian::recommend::now_ms());
-    server.app.state.catalogue.upsert(shop.items).expect("items are taken");
-    server.app.state.append(shop.events.collect()).expect("events are taken");
-    server.app.state.refresh().expect("folded");
+    fill(&server.app, 7, Scale::SMALL).expect("items and events are taken");
     install_models(&server.app, Scale::SMALL).expect("scenarios");
     server
 }

@@ -177,7 +177,7 @@ impl Input<'_> {
         let mut vectors = Vectors::zeros(len, dim);
         self.into(Tag::Vectors, vectors.all_mut())?;
         let codes = self.codes(coded == 1, len, dim, metric)?;
-        let graph = self.graph(len, width as usize, several == 1)?;
+        let graph = self.graph(&vectors, width as usize, several == 1)?;
         let mut dead = Dead::default();
         for at in self.list::<u32>(Tag::Dead)? {
             if at as usize >= len {
@@ -205,7 +205,8 @@ impl Input<'_> {
         if codes.set_ranges(&ranges) { Ok(Some(codes)) } else { Err(wrong(self)) }
     }
 
-    fn graph(&mut self, len: usize, width: usize, several: bool) -> Result<Option<Graph>, FileError> {
+    fn graph(&mut self, vectors: &Vectors, width: usize, several: bool) -> Result<Option<Graph>, FileError> {
+        let len = vectors.len();
         let links: Vec<u32> = self.list(Tag::Links)?;
         let entries: Vec<u32> = self.list(Tag::Entries)?;
         let within = |list: &[u32], end: usize| list.iter().all(|&at| at == MISSING || (at as usize) < end);
@@ -231,6 +232,6 @@ impl Input<'_> {
             return Err(self.damaged("the graph"));
         }
         let entries = Entries { rows, links: between, first };
-        Ok(Some(Graph { links, width, entries, several }))
+        Ok(Some(Graph::new(links, width, entries, several, vectors)))
     }
 }

@@ -91,36 +91,3 @@ fn the_previous_generation_serves_when_the_newest_is_damaged() {
     assert!(matches!(fresh.open("other", folder.path()), Err(FileError::None { damaged: 0, .. })));
     assert!(matches!(fresh.save("other", folder.path(), 1), Err(FileError::Index(_))));
 }
-
-/// `cargo test --release -p qianmian-index -- --ignored --nocapture million`: half a gigabyte of file.
-#[test]
-#[ignore = "writes half a gigabyte"]
-fn opening_a_million_rows_takes_less_than_a_second() {
-    use crate::base::Base;
-    use crate::codes::Codes;
-    use crate::graph::{Entries, Graph};
-    let (n, dim, width) = (1_000_000u32, 64, 32);
-    let mut vectors = crate::table::Vectors::zeros(n as usize, dim);
-    for at in 0..n {
-        vectors.get_mut(at).iter_mut().zip(0u32..).for_each(|(x, i)| *x = (at.wrapping_mul(i + 7) % 997) as f32);
-    }
-    let codes = Codes::new(&vectors, Metric::L2);
-    // Links that lead nowhere in particular are read and checked as good ones are.
-    let links = (0..n).flat_map(|at| (0..width as u32).map(move |i| at.wrapping_mul(i + 3) % n)).collect();
-    let entries = Entries { rows: vec![0], links: vec![crate::kernel::MISSING; Entries::WIDTH], first: vec![0] };
-    let graph = Graph { links, width, entries, several: false };
-    let spec = SpaceSpec::new("million", Metric::L2);
-    let base = Base::from_file(spec, (0..n).collect(), vectors, Some(codes), Some(graph), Vec::new());
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("million.index");
-    let bytes = Generation::new(1, base).save(&path).expect("written");
-    let times: Vec<_> = (0..3)
-        .map(|_| {
-            let began = std::time::Instant::now();
-            assert_eq!(Generation::open(&path).map(|g| g.len()).ok(), Some(n as usize));
-            began.elapsed()
-        })
-        .collect();
-    eprintln!("{bytes} bytes, opened in {times:?}");
-    assert!(times.iter().min().is_some_and(|least| least.as_secs_f64() < 1.0));
-}

@@ -1,6 +1,7 @@
 //! Building: rows into `hnsw_rs`, its bottom layer out, refined and laid out.
 
 use super::entries::{self, Entries};
+use super::twins::Groups;
 use super::{CodePlane, Graph, Walk, refine, with_scratch};
 use crate::codes::Codes;
 use crate::isa::dispatch;
@@ -26,13 +27,16 @@ const INSERT_WIDTH: usize = 24;
 /// Layers `hnsw_rs` has room for.
 const LAYERS: usize = 16;
 
-/// Builds a graph over `vectors`: the order to lay them out in (old positions), and the graph in that order.
-pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32>, Graph) {
+/// Builds a graph over `vectors`: the order to lay them out in (old positions), the vectors and the graph in that order.
+pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32>, Vectors, Graph) {
+    let groups = Groups::of(vectors);
+    let distinct = (groups.firsts.len() < vectors.len()).then(|| vectors.pick(&groups.firsts));
+    let distinct = distinct.as_ref().unwrap_or(vectors);
     let directions = match spec.metric {
         Metric::Cosine | Metric::L2 => None,
-        Metric::Dot => Some(directions(vectors)),
+        Metric::Dot => Some(directions(distinct)),
     };
-    let unit = directions.as_ref().unwrap_or(vectors);
+    let unit = directions.as_ref().unwrap_or(distinct);
     let width = 2 * spec.m;
     let apart = Apart::new(arch, spec.metric);
     let lists = bottom_layer(spec, unit, apart);
@@ -44,18 +48,22 @@ pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32
     let mut entries = entries::spread(&order);
     refine::connect(&mut lists, &order, &mut entries, width);
 
+    let mut laid = Vec::with_capacity(vectors.len());
     let mut places = vec![0u32; order.len()];
-    for (&old, new) in order.iter().zip(0..) {
-        places[old as usize] = new;
+    for at in order {
+        places[at as usize] = laid.len() as u32;
+        laid.extend(groups.members(groups.firsts[at as usize]));
     }
-    let mut links = vec![MISSING; order.len() * width];
-    for (&old, links) in order.iter().zip(links.chunks_exact_mut(width)) {
-        for (&to, link) in lists[old as usize].iter().zip(links) {
+    let mut links = vec![MISSING; laid.len() * width];
+    for (list, &place) in lists.iter().zip(&places) {
+        for (&to, link) in list.iter().zip(&mut links[place as usize * width..]) {
             *link = places[to as usize];
         }
     }
     let entries = Entries::new(entries, unit, apart).moved(&places);
-    (order, Graph { links, width, entries, several: spec.metric == Metric::Dot })
+    let vectors = vectors.pick(&laid);
+    let graph = Graph::new(links, width, entries, spec.metric == Metric::Dot, &vectors);
+    (laid, vectors, graph)
 }
 
 /// Walks the graph from every row for candidates that a graph built in one go does not see, and chooses again.
@@ -67,7 +75,7 @@ fn search_around(spec: &SpaceSpec, lists: Vec<Vec<u32>>, unit: &Vectors, width: 
     // Entries that know of one another however far apart: rows inserted into a wrong neighbourhood find their own.
     let all: Vec<u32> = (0..lists.len() as u32).collect();
     let entries = Entries::new(entries::spread(&all), unit, apart);
-    let graph = Graph { links, width, entries, several: false };
+    let graph = Graph::new(links, width, entries, false, unit);
     // Directions are compared by cosine, whatever the space's metric is.
     let codes = Codes::new(unit, apart.metric);
     refine::refine(&lists, unit, width, apart, |at, near| {

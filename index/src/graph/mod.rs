@@ -7,6 +7,7 @@
 mod build;
 pub(crate) mod entries;
 mod refine;
+mod twins;
 mod walk;
 
 pub use build::SERIAL_ROWS;
@@ -16,6 +17,8 @@ pub(crate) use walk::{CodePlane, FloatPlane, Kept, Walk, with_scratch};
 
 use crate::isa::Isa;
 use crate::kernel::MISSING;
+use crate::table::Vectors;
+use twins::Twins;
 
 /// Links of every vector, and where walks begin.
 #[derive(Debug, PartialEq)]
@@ -26,12 +29,26 @@ pub(crate) struct Graph {
     pub entries: Entries,
     /// Walks begin in several places.
     pub several: bool,
+    /// Found with the vector they are the same as.
+    twins: Twins,
 }
 
 impl Graph {
+    /// A graph over `vectors`; one without links that is the same as the one before it is found with that one.
+    pub fn new(links: Vec<u32>, width: usize, entries: Entries, several: bool, vectors: &Vectors) -> Self {
+        let twins = Twins::of(&links, width, vectors);
+        Self { links, width, entries, several, twins }
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        (self.links.len() + self.entries.rows.len()) * 4
+        (self.links.len() + self.entries.rows.len()) * 4 + self.twins.bytes()
+    }
+
+    /// A position that a walk found, and those of the same vector.
+    #[inline(always)]
+    pub fn alike(&self, at: u32) -> impl Iterator<Item = u32> {
+        std::iter::once(at).chain((at + 1..).take_while(|&at| self.twins.contains(at)))
     }
 
     /// Asks for the links of the vector at `at`.

@@ -141,7 +141,7 @@ fn filters_lose_nothing_but_what_they_should() {
                     assert!(found.len() == 10 && found.iter().all(|f| keep(f.0)));
                     sum += recall(&found, &truth[..10]);
                 }
-                let least = if mode == Mode::Exact || (mode == Mode::Auto && every > 10) { 1.0 } else { 0.9 };
+                let least = if mode == Mode::Exact || (mode == Mode::Auto && every > 10) { 1.0 } else { 0.95 };
                 assert!(sum / 20.0 >= least, "{metric:?} {mode:?} 1/{every}: recall {}", sum / 20.0);
             }
         }
@@ -200,14 +200,15 @@ fn rows_that_are_alike_do_no_harm() {
     values[..3_000 * 8].fill(0.5);
     for metric in [Metric::Cosine, Metric::Dot] {
         let generation = build(SpaceSpec::new("s", metric), &values, 8);
-        // A graph that half of the rows would trap is not kept. What is asked for is among those apart, and each is found at its own place.
+        assert!(generation.has_graph());
+        // What is asked for is among those apart, and each is found at its own place.
         let found = (3_000..6_000usize).step_by(10).filter(|&row| {
             let query = &values[row * 8..][..8];
             let truth = brute(metric, &values, query, |_| true)[0].0;
             generation.search(query, 1, None, Mode::Graph).is_ok_and(|found| found[0].0 == truth)
         });
         let count = found.count();
-        assert!(count >= 270, "{metric:?}: {count} of 300");
+        assert!(count >= 285, "{metric:?}: {count} of 300");
         let alike = generation.search(&[1.0; 8], 5, None, Mode::Exact).expect("a good query");
         if metric == Metric::Cosine {
             assert_eq!(alike.iter().map(|f| f.0.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4], "ties go by row");

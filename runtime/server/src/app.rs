@@ -103,7 +103,7 @@ impl App {
     /// The checks of [`Self::put_scenario`].
     pub(crate) fn check_scenario(&self, name: &str, spec: &ScenarioSpec) -> Result<(), ApiError> {
         let release = Scenarios::check(name, spec.clone(), &self.plugins)?;
-        let some: Vec<ItemRow> = self.state.catalogue.current().by_kind.iter().flatten().take(3).copied().collect();
+        let some: Vec<ItemRow> = self.state.catalogue.current().live_rows().take(3).collect();
         let run = |items: Vec<ItemRow>| {
             let request = Request { scenario: name.to_owned(), items, limit: 20, ..Request::default() };
             let ctx = Arc::new(RequestContext::new(request, Arc::new(Visitor::default()), now_ms(), 1));

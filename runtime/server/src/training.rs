@@ -87,7 +87,7 @@ impl Scoring for Recorder {
 pub fn export(app: &App, events: &[Event], names: &[String], task: &Task, folder: &Path) -> anyhow::Result<Report> {
     anyhow::ensure!(!names.is_empty(), "no features are named");
     let release = app.scenarios.get(&task.scenario)?;
-    let some: Vec<ItemRow> = app.state.catalogue.current().by_kind.iter().flatten().take(1).copied().collect();
+    let some: Vec<ItemRow> = app.state.catalogue.current().live_rows().take(1).collect();
     check_features(&*app.reach.columns, &some, names).map_err(anyhow::Error::msg)?;
     let mut parameters = release.spec.parameters.clone();
     if let Some(object) = parameters.as_object_mut() {

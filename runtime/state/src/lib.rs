@@ -36,4 +36,4 @@ pub use fold::Folds;
 pub use log::{Appended, Chunk, EventLog, Writer};
 pub use registry::{Document, Registry};
 pub use sources::{Gate, Ineligible, eligible};
-pub use state::State;
+pub use state::{Erased, State};

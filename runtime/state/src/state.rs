@@ -18,6 +18,15 @@ use std::time::Instant;
 /// Events that may wait to be stored before [`State::submit`] says busy: about a second of what the log takes.
 const QUEUE: usize = 262_144;
 
+/// What an erasure took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// Events of the log.
+    pub events: u64,
+    /// Captured answers.
+    pub captures: usize,
+}
+
 /// Everything the host remembers.
 ///
 /// Appended events are durable when acknowledged and folded a moment later, in log order, on the writer's thread.
@@ -158,20 +167,18 @@ impl State {
         Ok(folds)
     }
 
-    /// Erases a visitor: their events from the log, their captures, their profile from the folds. Returns how many events
-    /// there were. Sums over all visitors (an item's orders) lose the visitor's share when the state is next opened.
+    /// Erases a visitor: their events from the log, their captures, their profile from the folds. Sums over all visitors (an item's orders) lose the visitor's share when the state is next opened.
     ///
     /// # Errors
     /// As [`EventLog::erase`], and [`StateError::Stopped`].
-    pub fn erase_visitor(&self, id: &str) -> Result<u64> {
+    pub fn erase_visitor(&self, id: &str) -> Result<Erased> {
         let (log, folds, id) = (Arc::clone(&self.log), Arc::clone(&self.folds), id.to_owned());
         let captures = Arc::clone(&self.captures);
         // between commits, so that no event of theirs is stored but not folded yet
         self.writer()?.between_commits(move || {
-            let erased = log.erase(&id)?;
+            let events = log.erase(&id)?;
             folds.remove_visitor(&id);
-            captures.erase_visitor(&id)?;
-            Ok(erased)
+            Ok(Erased { events, captures: captures.erase_visitor(&id)? })
         })?
     }
 

@@ -87,8 +87,8 @@ fn an_erased_visitor_is_unknown_now_and_after_reopening() {
     let of = |who: &str| (0..20).map(|i| order(&format!("{who}{i}"), who, &["a"], 5)).collect::<Vec<_>>();
     state.append(of("ann")).unwrap();
     state.append(of("bob")).unwrap();
-    assert_eq!(state.erase_visitor("ann").unwrap(), 20);
-    assert_eq!(state.erase_visitor("ann").unwrap(), 0);
+    assert_eq!(state.erase_visitor("ann").unwrap(), Erased { events: 20, captures: 0 });
+    assert_eq!(state.erase_visitor("ann").unwrap(), Erased { events: 0, captures: 0 });
     assert!(state.visitor("ann").is_unknown() && state.visitor("bob").orders == 20);
     assert!(state.append(of("ann")).unwrap().accepted.iter().all(|a| !a), "a retry does not bring them back");
     drop(state);
@@ -110,54 +110,4 @@ fn lists_follow_by_themselves_when_it_is_quiet() {
         assert!(Instant::now() < deadline, "no refresh after events stopped coming");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-}
-
-/// `cargo test -p qianmian-state --release -- --ignored --nocapture state_speed`
-#[test]
-#[ignore = "a measurement, not a check"]
-#[allow(clippy::print_stderr, reason = "it prints what it measured")]
-fn state_speed() {
-    let dir = tempfile::tempdir_in(".").unwrap();
-    let state = State::open(dir.path()).unwrap();
-    let name = |i: usize| format!("item-{}", i % 20_000);
-    let described = |i: usize| Item {
-        categories: vec![format!("c{}", i % 40)],
-        tags: vec![format!("t{}", i % 200)],
-        brand: format!("b{}", i % 300),
-        ..item(&name(i))
-    };
-    let start = Instant::now();
-    state.catalogue.upsert((0..20_000).map(described).collect()).unwrap();
-    eprintln!("20k items: {:?}", start.elapsed());
-    let start = Instant::now();
-    for i in 0..100 {
-        state.catalogue.patch(&name(i), &json!({"stock": {"sellable": i}})).unwrap();
-    }
-    eprintln!("a patch of the stock among 20k items: {:?}", start.elapsed() / 100);
-    let start = Instant::now();
-    for i in 0..100 {
-        state.catalogue.reserve(&[format!("new-{i}")]);
-    }
-    eprintln!("a placeholder among 20k items: {:?}", start.elapsed() / 100);
-
-    let start = Instant::now();
-    for batch in 0..1_000 {
-        let events = (batch * 1000..(batch + 1) * 1000).map(|i: usize| Event {
-            kind: if i.is_multiple_of(20) { EventKind::Purchase } else { EventKind::View },
-            ..order(&format!("e{i}"), &format!("v{}", i * 7919 % 50_000), &[&name(i * 31 % 4_001)], i as i64 * 500 + 1)
-        });
-        while state.queued() > 100_000 {
-            std::thread::yield_now();
-        }
-        state.submit(events.collect(), Box::new(|r| drop(r.unwrap()))).unwrap();
-    }
-    state.refresh().unwrap();
-    let rate = 1e6 / start.elapsed().as_secs_f64();
-    eprintln!("1M events stored, folded and refreshed: {rate:.0}/s");
-    drop(state);
-    let start = Instant::now();
-    let state = State::open(dir.path()).unwrap();
-    eprintln!("reopened with folds rebuilt: {:.0} events/s", 1e6 / start.elapsed().as_secs_f64());
-    let start = Instant::now();
-    eprintln!("erasing {} events of a visitor among 1M: {:?}", state.erase_visitor("v0").unwrap(), start.elapsed());
 }

@@ -1,8 +1,7 @@
-//! The sandbox as a whole: hostile components, the shipped strategies over an invented shop, and what a call costs.
+//! The sandbox as a whole: hostile components and the shipped strategies over an invented shop.
 
 mod component;
 mod hostile;
-mod measure;
 mod refused;
 mod shipped;
 mod shop;

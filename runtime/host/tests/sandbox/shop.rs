@@ -49,11 +49,12 @@ pub fn context(request: Request, visitor: Visitor) -> Arc<RequestContext> {
     Arc::new(RequestContext::new(request, Arc::new(visitor), 1_000, 7))
 }
 
-/// A strategy of `target/plugins`; none when they are not built.
+/// A strategy of `target/plugins`; none when they are not built, which CI does not forgive.
 pub fn shipped(name: &str) -> Option<Arc<Strategy>> {
     let target = std::env::var_os("QIANMIAN_PLUGINS")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins")), PathBuf::from);
     let Ok(bytes) = std::fs::read(target.join(format!("{name}.wasm"))) else {
+        assert!(std::env::var_os("CI").is_none(), "no {name}.wasm in {}", target.display());
         eprintln!("skipped: build the strategies first with `cargo xtask plugins`");
         return None;
     };

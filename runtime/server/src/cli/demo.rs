@@ -3,16 +3,11 @@
 use super::serve::{bind, runtime, serve, stop_signal};
 use crate::app::App;
 use crate::config::Config;
-use crate::demo::{PERSONAS, Scale, generate};
-use crate::import::progress;
-use crate::recommend::now_ms;
+use crate::demo::{PERSONAS, SEED, Scale, fill, install_models};
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The seed the kept models were trained with.
-pub(crate) const SEED: u64 = 1_000;
 
 /// Flags of `demo`.
 #[derive(Debug, clap::Args)]
@@ -40,12 +35,12 @@ impl Demo {
         let scale = if self.small { Scale::SMALL } else { Scale::FULL };
         if app.state.catalogue.current().is_empty() {
             eprintln!("Generating an airline-and-telecom mall: {} items, {} visitors ...", scale.items, scale.visitors);
-            fill(&app, scale)?;
+            fill(&app, SEED, scale)?;
         }
         if self.generate_only {
             return Ok(());
         }
-        crate::demo::install_models(&app, scale)?;
+        install_models(&app, scale)?;
         let runtime = runtime()?;
         runtime.block_on(async {
             let listener = bind(&app).await?;
@@ -55,26 +50,6 @@ impl Demo {
             server.await?
         })
     }
-}
-
-/// Items and events of the generated shop, into the app's state.
-pub(crate) fn fill(app: &App, scale: Scale) -> anyhow::Result<()> {
-    let shop = generate(SEED, scale, now_ms());
-    let taken = app.state.catalogue.upsert(shop.items)?;
-    anyhow::ensure!(taken.rejected.is_empty(), "the generated catalogue is refused: {:?}", taken.rejected.first());
-    let bar = progress(0, "events");
-    let mut chunk = Vec::with_capacity(5_000);
-    for event in shop.events {
-        chunk.push(event);
-        if chunk.len() == 5_000 {
-            bar.inc(chunk.len() as u64);
-            app.state.append(std::mem::replace(&mut chunk, Vec::with_capacity(5_000)))?;
-        }
-    }
-    app.state.append(chunk)?;
-    app.state.refresh()?;
-    bar.finish_and_clear();
-    Ok(())
 }
 
 #[allow(clippy::print_stdout, reason = "this is the command's output")]

@@ -3,8 +3,7 @@
 use crate::app::App;
 use crate::authoring::{self, Line, Trial};
 use crate::config::Config;
-use crate::demo::{PERSONAS, Scale, generate, install_models};
-use crate::recommend::now_ms;
+use crate::demo::{PERSONAS, Scale, fill, install_models};
 use anyhow::Context;
 use qianmian_core::TimeMs;
 use qianmian_host::{Host, HostConfig};
@@ -141,10 +140,7 @@ impl Test {
         let app = App::over(Config { strategy_wall_ms: 1_000, ..Config::load(None)? }, state)?;
         let mut visitors = self.visitors;
         if self.data.is_none() {
-            let shop = generate(7, Scale::SMALL, now_ms());
-            app.state.catalogue.upsert(shop.items)?;
-            app.state.append(shop.events.collect())?;
-            app.state.refresh()?;
+            fill(&app, 7, Scale::SMALL)?;
             install_models(&app, Scale::SMALL)?;
             if visitors.is_empty() {
                 visitors = PERSONAS.iter().take(4).map(|persona| persona.id.to_owned()).collect();

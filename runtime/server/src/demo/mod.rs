@@ -19,8 +19,14 @@ pub use personas::{PERSONAS, Persona, persona};
 pub use themes::{Bi, THEMES, Theme};
 pub use visitors::DemoVisitor;
 
+use crate::app::App;
+use crate::import::progress;
+use crate::recommend::now_ms;
 use qianmian_core::TimeMs;
 use qianmian_state::Item;
+
+/// The seed the kept models were trained with.
+pub const SEED: u64 = 1_000;
 
 /// How large the demo is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +73,29 @@ pub fn generate(seed: u64, scale: Scale, now: TimeMs) -> Shop {
     let visitors = visitors::make(seed, scale);
     let events = Events::new(seed, scale, now, &made, &visitors);
     Shop { items: made.items, visitors, events }
+}
+
+/// Makes the shop as of now and puts its items and events in, folded when this returns.
+///
+/// # Errors
+/// When the state cannot be written, or refuses an item.
+pub fn fill(app: &App, seed: u64, scale: Scale) -> anyhow::Result<()> {
+    let shop = generate(seed, scale, now_ms());
+    let taken = app.state.catalogue.upsert(shop.items)?;
+    anyhow::ensure!(taken.rejected.is_empty(), "the generated catalogue is refused: {:?}", taken.rejected.first());
+    let bar = progress(0, "events");
+    let mut chunk = Vec::with_capacity(5_000);
+    for event in shop.events {
+        chunk.push(event);
+        if chunk.len() == 5_000 {
+            bar.inc(chunk.len() as u64);
+            app.state.append(std::mem::replace(&mut chunk, Vec::with_capacity(5_000)))?;
+        }
+    }
+    app.state.append(chunk)?;
+    app.state.refresh()?;
+    bar.finish_and_clear();
+    Ok(())
 }
 
 #[cfg(test)]

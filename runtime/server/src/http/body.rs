@@ -4,6 +4,9 @@ use crate::error::ApiError;
 use axum::body::Bytes;
 use serde::de::DeserializeOwned;
 
+/// A list would be taken for an object by its order, which nobody means.
+const A_LIST: &str = "a list where an object is expected";
+
 /// Why a text is not the value that was expected.
 enum Wrong {
     NotJson(String),
@@ -15,22 +18,23 @@ fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
     let Some(first) = text.trim_ascii_start().first() else {
         return Err(Wrong::NotJson("it is empty".to_owned()));
     };
-    // A list would be taken for an object by its order, which nobody means.
     if *first == b'[' {
-        return Err(Wrong::Shape("a list where an object is expected".to_owned()));
+        return Err(Wrong::Shape(A_LIST.to_owned()));
     }
     let mut decoder = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut decoder).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        match (inner.is_data(), path.as_str()) {
-            (false, _) => Wrong::NotJson(inner.to_string()),
-            (true, ".") => Wrong::Shape(inner.to_string()),
-            (true, _) => Wrong::Shape(format!("{path}: {inner}")),
-        }
-    })?;
+    let value = serde_path_to_error::deserialize(&mut decoder).map_err(placed)?;
     decoder.end().map_err(|error| Wrong::NotJson(error.to_string()))?;
     Ok(value)
+}
+
+fn placed(error: serde_path_to_error::Error<serde_json::Error>) -> Wrong {
+    let path = error.path().to_string();
+    let inner = error.into_inner();
+    match (inner.is_data(), path.as_str()) {
+        (false, _) => Wrong::NotJson(inner.to_string()),
+        (true, ".") => Wrong::Shape(inner.to_string()),
+        (true, _) => Wrong::Shape(format!("{path}: {inner}")),
+    }
 }
 
 /// Decodes one JSON object.
@@ -57,7 +61,10 @@ pub fn lines<T: DeserializeOwned>(body: &Bytes) -> impl Iterator<Item = (usize, 
 /// # Errors
 /// Where it does not fit, and how.
 pub fn value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
-    decode(value.to_string().as_bytes()).map_err(said)
+    if value.is_array() {
+        return Err(A_LIST.to_owned());
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| said(placed(error)))
 }
 
 fn said(wrong: Wrong) -> String {

@@ -42,7 +42,7 @@ pub(super) async fn put(
     let model = model.ok_or_else(|| missing("model"))?;
     let manifest = manifest.ok_or_else(|| missing("manifest"))?;
     blocking(move || {
-        let some: Vec<_> = app.state.catalogue.current().by_kind.iter().flatten().take(1).copied().collect();
+        let some: Vec<_> = app.state.catalogue.current().live_rows().take(1).collect();
         check_features(&*app.reach.columns, &some, &manifest.features)
             .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
         app.models.put(&name, &version, &model, manifest).map(Json)

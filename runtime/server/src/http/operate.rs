@@ -21,7 +21,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Json<Value> {
     let scenarios: Vec<String> = app.scenarios.list().iter().map(|release| release.scenario.clone()).collect();
     Json(json!({
         "ready": true,
-        "items": app.state.catalogue.current().by_kind.iter().map(Vec::len).sum::<usize>(),
+        "items": app.state.catalogue.current().live_count(),
         "visitors": app.state.folds.visitors(),
         "scenarios": scenarios,
         "models": app.models.list().into_iter().map(|model| model.name).collect::<Vec<_>>(),
@@ -33,8 +33,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Json<Value> {
 #[utoipa::path(get, path = "/metrics", tag = "operate",
     responses((status = 200, description = "Text exposition format", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let items: usize = app.state.catalogue.current().by_kind.iter().map(Vec::len).sum();
-    app.metrics.items.set(items as i64);
+    app.metrics.items.set(app.state.catalogue.current().live_count() as i64);
     app.metrics.visitors.set(app.state.folds.visitors() as i64);
     let text = app.metrics.render().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())

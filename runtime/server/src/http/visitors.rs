@@ -6,6 +6,7 @@ use crate::error::{ApiError, Problem};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use qianmian_state::Erased;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -58,11 +59,10 @@ pub(super) async fn erase(State(app): State<Arc<App>>, Path(id): Path<String>) -
     blocking(move || {
         // Answers on their way to the captures must not come after the erasure.
         app.captures().flush();
-        let captures = app.state.captures.erase_visitor(&id).map_err(ApiError::internal)?;
-        if app.state.folds.visitor(&id).is_unknown() && captures == 0 {
+        let erased = app.state.erase_visitor(&id).map_err(ApiError::internal)?;
+        if erased == (Erased { events: 0, captures: 0 }) {
             return Err(unknown(&id));
         }
-        app.state.erase_visitor(&id).map_err(ApiError::internal)?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

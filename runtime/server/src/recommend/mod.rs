@@ -95,7 +95,9 @@ async fn answer(
         answer.unknown_items = unknown_items;
     }
     answer.took_us = begun.elapsed().as_micros() as u64;
-    if app.config.captures(seed, answer.fallback.is_some()) && !app.captures().keep(taken, answer.clone()) {
+    if let Some(taken) = taken
+        && !app.captures().keep(taken, answer.clone())
+    {
         app.metrics.shed.with_label_values(&["captures"]).inc();
     }
     Ok(answer)
@@ -135,13 +137,16 @@ fn shadow(app: &Arc<App>, candidate: Arc<Candidate>, ctx: Arc<RequestContext>, l
     });
 }
 
-/// Composes and writes down what that depended on.
-fn record(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Composed, Taken) {
+/// Composes and writes down what that depended on: whether it is kept is known when the strategy has run, and what is not
+/// kept is dropped here, on the CPU thread.
+fn record(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Composed, Option<Taken>) {
     let (recorder, reach) = Recorder::over(&app.reach);
     let ground = RecordingGround::new(app);
     let composed = compose(app, &reach, &ground, &release, &ctx);
-    let (ground, catalogue) = ground.finish();
-    let taken = Taken { ctx, release, calls: recorder.take(), ground, catalogue, usage: composed.usage };
+    let taken = app.config.captures(ctx.seed, composed.answer.fallback.is_some()).then(|| {
+        let (ground, catalogue) = ground.finish();
+        Taken { ctx, release, calls: recorder.take(), ground, catalogue, usage: composed.usage }
+    });
     (composed, taken)
 }
 

@@ -22,7 +22,7 @@ use crate::recommend::{Composed, compose};
 use crate::scenario::Release;
 use qianmian_core::{ItemKind, ItemRow, RequestContext};
 use qianmian_state::{CaptureFilter, CaptureHead};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use tape::Player;
 
@@ -102,7 +102,12 @@ pub fn replay(app: &App, capture: Capture, with: &With) -> Result<Diff, ApiError
 /// As [`list`]. A capture that cannot be replayed is counted, not an error.
 pub fn rehearse(app: &App, filter: &CaptureFilter, with: &With) -> Result<Rehearsal, ApiError> {
     let mut rehearsal = Rehearsal::default();
+    let mut seen = FxHashSet::default();
     for head in list(app, filter)? {
+        // Of requests that share an id the newest is the one to be had.
+        if !seen.insert(head.id.clone()) {
+            continue;
+        }
         let stored = app.state.captures.get(&head.id).map_err(ApiError::internal)?;
         let Some(capture) = stored.and_then(|(_, content)| Capture::decode(&content).ok()) else {
             rehearsal.unreadable += 1;

@@ -123,6 +123,11 @@ impl Catalogue {
         self.ids.is_empty()
     }
 
+    /// Live rows, kind by kind.
+    pub fn live_rows(&self) -> impl Iterator<Item = ItemRow> + '_ {
+        self.by_kind.iter().flatten().copied()
+    }
+
     /// Number of live items.
     #[must_use]
     pub fn live_count(&self) -> usize {

@@ -169,37 +169,3 @@ fn a_read_only_view_reads_beside_the_writer() {
     assert!(matches!(view.append(&batch(5..6)), Err(StateError::ReadOnly)));
     assert!(matches!(view.erase("v1"), Err(StateError::ReadOnly)));
 }
-
-/// `cargo test -p qianmian-state --release -- --ignored --nocapture append_speed`
-#[test]
-#[ignore = "a measurement, not a check"]
-fn append_speed() {
-    for (size, count) in [(1, 2_000), (256, 1_000_000), (8192, 1_000_000)] {
-        let dir = tempfile::tempdir_in(".").unwrap();
-        let log = SqliteLog::open(Some(dir.path())).unwrap();
-        let batches: Vec<_> = (0..count / size).map(|b| batch(b * size..(b + 1) * size)).collect();
-        let start = std::time::Instant::now();
-        let mut times: Vec<_> = batches
-            .iter()
-            .map(|b| {
-                let start = std::time::Instant::now();
-                log.append(b).unwrap();
-                start.elapsed()
-            })
-            .collect();
-        let rate = f64::from(count) / start.elapsed().as_secs_f64();
-        times.sort_unstable();
-        let p99 = times[times.len() * 99 / 100];
-        let start = std::time::Instant::now();
-        let scanned = all(&log, 1).len() as f64;
-        let scan = scanned / start.elapsed().as_secs_f64();
-        drop(log);
-        let start = std::time::Instant::now();
-        drop(SqliteLog::open(Some(dir.path())).unwrap());
-        let bytes = std::fs::metadata(dir.path().join(NAME)).unwrap().len() / u64::from(count);
-        eprintln!(
-            "batches of {size}: {rate:.0} events/s, p99 {p99:?}, scan {scan:.0}/s, reopen {:?}, {bytes} bytes/event",
-            start.elapsed()
-        );
-    }
-}
