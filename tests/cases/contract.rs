@@ -25,6 +25,11 @@ fn openapi_lists_every_route_and_they_answer() {
         assert!(paths.contains_key(path), "{path} is not in the contract");
     }
     for (path, methods) in paths {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let answers = operation["responses"].as_object().expect("responses");
+            assert!(answers.contains_key("403"), "{method} {path}");
+            assert_eq!(answers.contains_key("413"), operation.get("requestBody").is_some(), "{method} {path}");
+        }
         if methods.get("get").is_some() {
             let reply = server.get(&path.replace("{id}", "none").replace("{name}", "none"));
             assert!([200, 404].contains(&reply.status), "{path}: {}", reply.text);

@@ -83,7 +83,14 @@ mod tests {
 
         let laid = vectors.pick(&[0, 2, 4, 1, 3]);
         let twins = Twins::of(&[3, MISSING, MISSING, 0, MISSING], 1, &laid);
-        assert_eq!([0, 1, 2, 3, 4, 5, 64].map(|at| twins.contains(at)), [false, true, true, false, false, false, false]);
-        assert_eq!(Twins::of(&[1, 0, 3, 2, 0], 1, &laid), Twins::default(), "with links of its own it stands for itself");
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5, 64].map(|at| twins.contains(at)),
+            [false, true, true, false, false, false, false]
+        );
+        assert_eq!(
+            Twins::of(&[1, 0, 3, 2, 0], 1, &laid),
+            Twins::default(),
+            "with links of its own it stands for itself"
+        );
     }
 }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 #[utoipa::path(put, path = "/v1/models/{name}/versions/{version}", tag = "data science",
     params(("name" = String, Path), ("version" = String, Path)),
     request_body(content = Vec<u8>, content_type = "multipart/form-data", description = "Parts model and manifest"),
-    responses((status = 200, body = ModelReport), (status = 422, body = Problem)))]
+    responses((status = 200, body = ModelReport),
+        (status = 409, description = "That version is there and is another file", body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Path((name, version)): Path<(String, String)>,

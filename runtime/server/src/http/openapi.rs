@@ -2,7 +2,9 @@
 
 use super::{catalog, embeddings, events, models, operate, plugins, recommend, replays, scenarios, visitors};
 use axum::Json;
-use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
 
 /// The whole contract.
 #[derive(OpenApi)]
@@ -38,9 +40,33 @@ use utoipa::OpenApi;
         operate::readyz,
         operate::metrics,
     ),
-    components(schemas(events::WireEvent, crate::error::Problem))
+    components(schemas(events::WireEvent, crate::error::Problem)),
+    modifiers(&EveryRoute)
 )]
 pub struct ApiDoc;
+
+/// Adds what any route may answer.
+struct EveryRoute;
+
+impl Modify for EveryRoute {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        for path in api.paths.paths.values_mut() {
+            let operations = [&mut path.get, &mut path.put, &mut path.post, &mut path.patch, &mut path.delete];
+            for operation in operations.into_iter().flatten() {
+                add(operation, "403", "A host or an origin that may not use this server");
+                if operation.request_body.is_some() {
+                    add(operation, "413", "The body is larger than max_body");
+                }
+            }
+        }
+    }
+}
+
+fn add(operation: &mut Operation, status: &str, description: &str) {
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response = ResponseBuilder::new().description(description).content("application/problem+json", problem).build();
+    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
+}
 
 pub(super) async fn serve() -> Json<utoipa::openapi::OpenApi> {
     Json(ApiDoc::openapi())
