@@ -48,7 +48,14 @@ impl Strategy for Cart {
         version: env!("CARGO_PKG_VERSION"),
         summary: "What completes a cart.",
         parameters_schema: include_str!("schema.json"),
-        attributes: &[],
+        // Filters, models and spaces are parameters.
+        needs: Needs {
+            sources: &["bought-together", "next-after", "near-items", "viewed-together", "trending"],
+            spaces: &["*"],
+            models: &["*"],
+            columns: &["*"],
+            ..Needs::NOTHING
+        },
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {

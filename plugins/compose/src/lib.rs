@@ -56,7 +56,7 @@ impl Strategy for Compose {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Shelves of steps given as parameters: a strategy without code.",
         parameters_schema: include_str!("schema.json"),
-        attributes: &[],
+        needs: Needs::EVERYTHING,
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {

@@ -55,7 +55,14 @@ impl Strategy for Content {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Articles, and the products that belong beside them.",
         parameters_schema: include_str!("schema.json"),
-        attributes: &[],
+        // Filters, models and spaces are parameters.
+        needs: Needs {
+            sources: &["*"],
+            spaces: &["*"],
+            models: &["*"],
+            columns: &["*"],
+            ..Needs::NOTHING
+        },
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {

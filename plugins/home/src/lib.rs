@@ -27,7 +27,14 @@ impl Strategy for Home {
         version: env!("CARGO_PKG_VERSION"),
         summary: "What a visitor sees first: for you, buy again, new.",
         parameters_schema: include_str!("schema.json"),
-        attributes: &[],
+        // Filters, models and spaces are parameters.
+        needs: Needs {
+            sources: &["*"],
+            spaces: &["*"],
+            models: &["*"],
+            columns: &["*"],
+            ..Needs::NOTHING
+        },
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {

@@ -54,7 +54,14 @@ impl Strategy for Product {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Beside one product: similar ones and complements.",
         parameters_schema: include_str!("schema.json"),
-        attributes: &[],
+        // Filters, models and spaces are parameters.
+        needs: Needs {
+            sources: &["*"],
+            spaces: &["*"],
+            models: &["*"],
+            columns: &["*"],
+            ..Needs::NOTHING
+        },
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {

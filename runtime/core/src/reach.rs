@@ -16,6 +16,16 @@ pub enum ReachError {
         /// What there is, comma separated, possibly cut.
         known: String,
     },
+    /// It is nothing this strategy may reach.
+    #[error("{what} {name:?} is denied: {why}")]
+    Denied {
+        /// Space, model, column ...
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// Who does not grant it.
+        why: &'static str,
+    },
     /// An expression or argument is wrong.
     #[error("{0}")]
     Invalid(String),

@@ -59,6 +59,35 @@ pub enum Source {
     Exploration,
 }
 
+impl Source {
+    /// Its kind, as the strategy contract names it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NearVisitor { .. } => "near-visitor",
+            Self::NearItems { .. } => "near-items",
+            Self::BoughtTogether(_) => "bought-together",
+            Self::ViewedTogether(_) => "viewed-together",
+            Self::NextAfter(_) => "next-after",
+            Self::BuyAgain => "buy-again",
+            Self::Trending(_) => "trending",
+            Self::Newest => "newest",
+            Self::Same(_) => "same",
+            Self::Listed(_) => "listed",
+            Self::Exploration => "exploration",
+        }
+    }
+
+    /// The embedding space it searches.
+    #[must_use]
+    pub fn space(&self) -> Option<&str> {
+        match self {
+            Self::NearVisitor { space } | Self::NearItems { space } => Some(space),
+            _ => None,
+        }
+    }
+}
+
 /// What [`Source::Same`] compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribute {

@@ -1,6 +1,7 @@
 //! The state of one composition on the host's side: its context, its budgets and what it leaves behind.
 
 use crate::expressions::Expressions;
+use crate::needs::Grants;
 use crate::strategy::Step;
 use crate::{Fault, Limits};
 use qianmian_core::{
@@ -26,8 +27,7 @@ pub(crate) struct Call {
     pub reach: Reach,
     pub limits: Limits,
     pub expressions: Arc<Expressions>,
-    /// The visitor attributes the description declares.
-    pub attributes: Arc<[String]>,
+    pub grants: Arc<Grants>,
     pub deadline: Instant,
     pub host_calls: u32,
     pub sets_made: u32,
@@ -49,14 +49,14 @@ impl Call {
         reach: Reach,
         limits: Limits,
         expressions: Arc<Expressions>,
-        attributes: Arc<[String]>,
+        grants: Arc<Grants>,
     ) -> Self {
         Self {
             ctx,
             reach,
             limits,
             expressions,
-            attributes,
+            grants,
             deadline: Instant::now() + limits.wall,
             host_calls: 0,
             sets_made: 0,

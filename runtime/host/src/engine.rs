@@ -3,7 +3,7 @@
 use crate::call::{State, TABLE_ELEMENTS};
 use crate::expressions::Expressions;
 use crate::strategy::Strategy;
-use crate::{LoadError, inspect, v0};
+use crate::{LoadError, inspect, v1};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ impl Host {
         let failed = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
         let engine = Engine::new(&engine_config(&config)).map_err(failed)?;
         let mut linker = Linker::new(&engine);
-        v0::link(&mut linker).map_err(failed)?;
+        v1::link(&mut linker).map_err(failed)?;
         let ticker = Ticker::start(engine.weak()).map_err(|error| LoadError::Engine(error.to_string()))?;
         let expressions = Arc::new(Expressions::new(config.expressions));
         Ok(Self { shared: Arc::new(Shared { engine, expressions, ticker }), linker, config })
@@ -76,8 +76,8 @@ impl Host {
         inspect::check(component, self.config.max_memory)?;
         let compiled = Component::from_binary(&self.shared.engine, component)
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        let contract = v0::Contract::new(&self.linker, &compiled)
-            .map_err(|error| LoadError::World { world: v0::WORLD, detail: format!("{error:#}") })?;
+        let contract = v1::Contract::new(&self.linker, &compiled)
+            .map_err(|error| LoadError::World { world: v1::WORLD, detail: format!("{error:#}") })?;
         Strategy::new(Arc::clone(&self.shared), contract, component).map(Arc::new)
     }
 

@@ -1,7 +1,7 @@
 //! Reads every byte of a component before any of it is compiled.
 
 use crate::call::TABLE_ELEMENTS;
-use crate::{LoadError, v0};
+use crate::{LoadError, v1};
 use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds, Validator, WasmFeatures};
 
 /// Core modules and instances a component may be made of; a strategy needs three or four.
@@ -55,8 +55,8 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
                         continue;
                     }
                     let name = import.name.name.to_owned();
-                    if !v0::IMPORTS.contains(&name.as_str()) {
-                        return Err(LoadError::Import { name, allowed: v0::IMPORTS.join(", ") });
+                    if !v1::IMPORTS.contains(&name.as_str()) {
+                        return Err(LoadError::Import { name, allowed: v1::IMPORTS.join(", ") });
                     }
                 }
             }

@@ -5,7 +5,7 @@
 //! the host: an [`Outcome`] carries the page or the [`Fault`], and what it cost either way. The same context gives the
 //! same page: no clock, no randomness and no state of an earlier call can be reached.
 //!
-//! `v0` is the contract of this version of `sdk/wit`; another version gets a module beside it. What an operation means
+//! `v1` is the contract's first major version; another gets a module beside it. What an operation means
 //! is written once, in `operations`, over the types of `qianmian-core`.
 
 mod call;
@@ -14,11 +14,13 @@ mod expressions;
 mod fault;
 mod inspect;
 mod limits;
+mod needs;
 mod operations;
 mod strategy;
-mod v0;
+mod v1;
 
 pub use engine::{Host, HostConfig};
 pub use fault::{Fault, LoadError};
 pub use limits::{Limits, Usage};
+pub use needs::Needs;
 pub use strategy::{Description, Outcome, Step, Strategy};

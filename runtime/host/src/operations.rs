@@ -26,7 +26,9 @@ pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidat
     let mut found = Vec::with_capacity(specs.len());
     for spec in specs {
         check_name("source", &spec.name)?;
-        let rows = match call.reach.retrieval.retrieve(&call.ctx, spec) {
+        let granted = call.grants.source(spec.source.kind());
+        let granted = granted.and_then(|()| spec.source.space().map_or(Ok(()), |space| call.grants.space(space)));
+        let rows = match granted.and_then(|()| call.reach.retrieval.retrieve(&call.ctx, spec)) {
             Ok(mut rows) => {
                 rows.truncate(spec.limit as usize);
                 rows
@@ -49,6 +51,7 @@ pub(crate) fn column(call: &Call, set: &Candidates, name: &str) -> Result<Column
     if name.starts_with("source.") {
         return Ok(ColumnValues::Numbers(vec![f32::NAN; set.len()]));
     }
+    call.grants.column(name)?;
     let values = call.reach.columns.column(&call.ctx, set.rows(), name)?;
     if values.len() != set.len() {
         let detail = format!("{} values for {} candidates", values.len(), set.len());
@@ -89,6 +92,7 @@ pub(crate) fn compute(call: &Call, set: &mut Candidates, name: &str, formula: &s
 }
 
 pub(crate) fn score(call: &Call, set: &mut Candidates, model: &str) -> Result<()> {
+    call.grants.model(model)?;
     let scores = call.reach.scoring.score(&call.ctx, set, model)?;
     if scores.len() != set.len() {
         let detail = format!("{} scores for {} candidates", scores.len(), set.len());
@@ -140,6 +144,7 @@ pub(crate) fn spread(call: &Call, set: &mut Candidates, space: &str, strength: f
     if !(0.0..=1.0).contains(&strength) {
         return Err(invalid(format!("the strength of spread is {strength}: expected a number from 0 to 1")));
     }
+    call.grants.space(space)?;
     let count = set.len().min(window as usize);
     let rows = &set.rows()[..count];
     let (vectors, dim) = call.reach.columns.vectors(rows, space)?;

@@ -1,8 +1,9 @@
 //! Operations over a handful of candidates: what they keep, in which order, and what they refuse.
 
 use super::*;
-use crate::Limits;
 use crate::expressions::Expressions;
+use crate::needs::Grants;
+use crate::{Limits, Needs};
 use qianmian_core::{
     Columns, Interaction, ItemHistory, Reach, Request, RequestContext, Retrieval, Scoring, Source, Visitor,
 };
@@ -58,7 +59,8 @@ fn call(visitor: Visitor) -> Call {
     let few = Arc::new(Few);
     let reach = Reach { retrieval: Arc::clone(&few) as _, columns: Arc::clone(&few) as _, scoring: few };
     let ctx = Arc::new(RequestContext::new(Request::default(), Arc::new(visitor), 0, 0));
-    Call::new(ctx, reach, Limits::default(), Arc::new(Expressions::new(9)), Arc::new([]))
+    let grants = Grants { needs: Needs::everything(), allowed: None };
+    Call::new(ctx, reach, Limits::default(), Arc::new(Expressions::new(9)), Arc::new(grants))
 }
 
 fn listed(name: &str, rows: &[u32]) -> SourceSpec {

@@ -2,8 +2,9 @@
 
 use crate::call::{Call, Memory, State, cut, no_reach};
 use crate::engine::Shared;
-use crate::v0::Contract;
-use crate::{Fault, Limits, LoadError, Usage};
+use crate::needs::Grants;
+use crate::v1::Contract;
+use crate::{Fault, Limits, LoadError, Needs, Usage};
 use qianmian_core::{ItemRow, Page, Reach, Request, RequestContext, Visitor};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -22,8 +23,8 @@ pub struct Description {
     pub summary: String,
     /// JSON Schema of the parameters; looks like a JSON object, and is checked by the server.
     pub parameters_schema: String,
-    /// The visitor attributes it reads.
-    pub attributes: Vec<String>,
+    /// What it may reach, where the scenario allows it too.
+    pub needs: Needs,
 }
 
 /// One host operation on a candidate set, recorded when the request asks for an explanation.
@@ -61,10 +62,10 @@ pub struct Outcome {
 /// A compiled strategy. Calls share nothing: any number may run at once.
 pub struct Strategy {
     shared: Arc<Shared>,
-    contract: Contract,
-    digest: String,
-    description: Description,
-    attributes: Arc<[String]>,
+    contract: Arc<Contract>,
+    digest: Arc<str>,
+    description: Arc<Description>,
+    grants: Arc<Grants>,
 }
 
 /// Time for `describe`, which computes nothing.
@@ -76,15 +77,28 @@ impl Strategy {
         let digest = hex::encode(Sha256::digest(component));
         let nobody = RequestContext::new(Request::default(), Arc::new(Visitor::default()), 0, 0);
         let limits = Limits { wall: DESCRIBE, ..Limits::default() };
-        let call = Call::new(Arc::new(nobody), no_reach(), limits, Arc::clone(&shared.expressions), Arc::new([]));
+        let call = Call::new(Arc::new(nobody), no_reach(), limits, Arc::clone(&shared.expressions), Arc::default());
         let mut store = store(&shared, call);
         let description = contract
             .instantiate(&mut store)
             .and_then(|instance| instance.describe(&mut store))
             .map_err(|error| Fault::of(&error, &limits, store.data().call.log.last()))?;
         check(&description)?;
-        let attributes = description.attributes.clone().into();
-        Ok(Self { shared, contract, digest, description, attributes })
+        let grants = Arc::new(Grants { needs: description.needs.clone(), allowed: None });
+        let (contract, description) = (Arc::new(contract), Arc::new(description));
+        Ok(Self { shared, contract, digest: digest.into(), description, grants })
+    }
+
+    /// The same strategy where it may reach only what `allowed` names of its needs.
+    #[must_use]
+    pub fn within(&self, allowed: Needs) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            contract: Arc::clone(&self.contract),
+            digest: Arc::clone(&self.digest),
+            description: Arc::clone(&self.description),
+            grants: Arc::new(Grants { needs: self.description.needs.clone(), allowed: Some(allowed) }),
+        }
     }
 
     /// SHA-256 of the component, in hexadecimal.
@@ -105,7 +119,7 @@ impl Strategy {
     pub fn compose(&self, ctx: Arc<RequestContext>, reach: &Reach, parameters: &str, limits: &Limits) -> Outcome {
         let begun = Instant::now();
         let call =
-            Call::new(ctx, reach.clone(), *limits, Arc::clone(&self.shared.expressions), Arc::clone(&self.attributes));
+            Call::new(ctx, reach.clone(), *limits, Arc::clone(&self.shared.expressions), Arc::clone(&self.grants));
         let mut store = store(&self.shared, call);
         let instance = self.contract.instantiate(&mut store);
         let instantiate = begun.elapsed();
@@ -154,8 +168,5 @@ fn check(said: &Description) -> Result<(), LoadError> {
     if schema.len() > 256 << 10 || !schema.starts_with('{') || !schema.ends_with('}') {
         return wrong("parameters_schema", schema, "a JSON object of at most 256 KiB");
     }
-    if said.attributes.len() > 100 || said.attributes.iter().any(|name| name.is_empty() || name.len() > 64) {
-        return wrong("attributes", &said.attributes.join(", "), "at most 100 names of 1 to 64 bytes");
-    }
-    Ok(())
+    said.needs.check()
 }

@@ -16,6 +16,7 @@ pub mod http;
 pub mod import;
 pub mod metrics;
 pub mod ml;
+pub mod needs;
 pub mod plugins;
 pub mod pool;
 pub mod reach;

@@ -1,6 +1,7 @@
 //! Strategies on this server: checked, stored by digest, compiled, found by name and version.
 
 use crate::error::ApiError;
+use crate::needs::NeedsSpec;
 use crate::scenario::check_name;
 use arc_swap::ArcSwap;
 use qianmian_host::{Host, Strategy};
@@ -73,6 +74,8 @@ pub struct UploadReport {
     pub size: usize,
     /// What it says of itself.
     pub summary: String,
+    /// What it may reach, where the scenario allows it too.
+    pub needs: NeedsSpec,
     /// The checks it passed.
     pub checks: Vec<&'static str>,
 }
@@ -157,6 +160,7 @@ impl Plugins {
             digest: plugin.strategy.digest().to_owned(),
             size: bytes.len(),
             summary: plugin.strategy.description().summary.clone(),
+            needs: NeedsSpec::from(&plugin.strategy.description().needs),
             checks: vec!["component", "world", "imports", "compiled", "describe", "schema", "identity"],
         };
         self.publish(bytes, plugin, false)?;

@@ -1,6 +1,7 @@
 //! Scenarios: named placements, each running one release of {strategy digest, parameters, guards}.
 
 use crate::error::ApiError;
+use crate::needs::NeedsSpec;
 use crate::plugins::Plugins;
 use crate::rollout::{Candidate, Plan, StoredCandidate};
 use arc_swap::ArcSwap;
@@ -43,6 +44,9 @@ pub struct ScenarioSpec {
     /// Wall clock of one strategy call in milliseconds, 1 to 10,000; without one the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_ms: Option<u64>,
+    /// What the strategy may reach here of what it needs; without it, all of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<NeedsSpec>,
 }
 
 /// A limit on how often one visitor is shown one item.
@@ -68,7 +72,7 @@ pub struct Release {
     pub spec: ScenarioSpec,
     /// The parameters as the strategy gets them.
     pub parameters: String,
-    /// The compiled strategy.
+    /// The compiled strategy, within what the scenario allows.
     pub strategy: Arc<Strategy>,
     /// Kinds of the fallback.
     pub fallback_kinds: Vec<ItemKind>,
@@ -311,6 +315,7 @@ impl Release {
     pub fn new(scenario: &str, spec: ScenarioSpec, strategy: Arc<Strategy>) -> Result<Self, ApiError> {
         let fallback_kinds = spec.check()?;
         let parameters = spec.parameters.to_string();
+        let strategy = spec.allow.as_ref().map_or(strategy, |allow| Arc::new(strategy.within(allow.allowed())));
         Ok(Self { scenario: scenario.to_owned(), number: 0, spec, parameters, strategy, fallback_kinds })
     }
 }

@@ -15,6 +15,8 @@ pub enum Error {
     Invalid(String),
     /// It is there but failed now.
     Failed(String),
+    /// The strategy's needs do not name it, or the scenario does not allow it.
+    Denied(String),
     /// The strategy's own refusal.
     Reject(String),
 }
@@ -33,6 +35,7 @@ impl Error {
             Self::Unknown(text) => Self::Unknown(add(text)),
             Self::Invalid(text) => Self::Invalid(add(text)),
             Self::Failed(text) => Self::Failed(add(text)),
+            Self::Denied(text) => Self::Denied(add(text)),
             Self::Reject(text) => Self::Reject(add(text)),
         }
     }
@@ -40,8 +43,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unknown(text) | Self::Invalid(text) | Self::Failed(text) | Self::Reject(text)) = self;
-        f.write_str(text)
+        match self {
+            Self::Unknown(text)
+            | Self::Invalid(text)
+            | Self::Failed(text)
+            | Self::Denied(text)
+            | Self::Reject(text) => f.write_str(text),
+        }
     }
 }
 
@@ -53,6 +61,7 @@ impl From<types::Error> for Error {
             types::Error::Unknown(text) => Self::Unknown(text),
             types::Error::Invalid(text) => Self::Invalid(text),
             types::Error::Failed(text) => Self::Failed(text),
+            types::Error::Denied(text) => Self::Denied(text),
         }
     }
 }
@@ -65,7 +74,7 @@ impl From<serde_json::Error> for Error {
 
 /// Going on without what only makes the answer better.
 pub trait Optional<T> {
-    /// `None` where a model or a space is not there or failed; the host has already marked the answer as degraded.
+    /// `None` where a model or a space is not there, is denied or failed; the host has already marked the answer as degraded.
     ///
     /// # Errors
     /// A wrong argument stays an error.
@@ -76,7 +85,7 @@ impl<T> Optional<T> for Result<T> {
     fn optional(self) -> Result<Option<T>> {
         match self {
             Ok(value) => Ok(Some(value)),
-            Err(Error::Unknown(_) | Error::Failed(_)) => Ok(None),
+            Err(Error::Unknown(_) | Error::Failed(_) | Error::Denied(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -18,7 +18,7 @@
 //!         version: env!("CARGO_PKG_VERSION"),
 //!         summary: "What everybody likes, without what the visitor has.",
 //!         parameters_schema: r#"{"type":"object","properties":{"title":{"type":"string"}}}"#,
-//!         attributes: &[],
+//!         needs: Needs { sources: &["trending", "newest"], ..Needs::NOTHING },
 //!     };
 //!
 //!     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {
@@ -67,13 +67,13 @@ pub use recipe::{Diversity, Mix};
 pub use serde;
 pub use set::Set;
 pub use source::Source;
-pub use strategy::{About, Adapter, Strategy};
+pub use strategy::{About, Adapter, Needs, Strategy};
 pub use words::{EventKinds, Kinds};
 
 /// Everything a strategy usually names.
 pub mod prelude {
     pub use crate::{
-        About, Attribute, Basis, Diversity, Error, EventKind, EventKinds, ItemKind, Kinds, Mix, Optional, Overflow,
+        About, Attribute, Basis, Diversity, Error, EventKind, EventKinds, ItemKind, Kinds, Mix, Needs, Optional, Overflow,
         Page, Request, Result, Row, Scope, Set, Source, Strategy, visitor,
     };
     pub use serde::Deserialize;

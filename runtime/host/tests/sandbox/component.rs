@@ -16,11 +16,13 @@ pub struct Parts<'a> {
     pub extra: &'a str,
     /// The body of `compose`: leaves the address of the result. Zeros at 128 are an empty page.
     pub body: &'a str,
+    /// Whether it needs everything, or nothing.
+    pub needs: bool,
 }
 
 impl Default for Parts<'_> {
     fn default() -> Self {
-        Self { imports: "", pages: 1, extra: "", body: "(i32.const 128)" }
+        Self { imports: "", pages: 1, extra: "", body: "(i32.const 128)", needs: true }
     }
 }
 
@@ -32,9 +34,12 @@ pub fn words(values: &[u32]) -> String {
 /// A component whose `describe` says `hostile 1.0.0` with the schema `{}`.
 pub fn component(parts: &Parts<'_>) -> Vec<u8> {
     let name = NAME.len() as u32;
-    // name, version, summary, schema, attributes: an address and a length each.
-    let description = words(&[256, name, 264, 5, 0, 0, 272, 2, 0, 0]);
-    let Parts { imports, pages, extra, body } = parts;
+    let Parts { imports, pages, extra, body, needs } = parts;
+    // name, version, summary, schema, six lists of needs: an address and a length each; history.
+    let mut description = vec![256, name, 264, 5, 0, 0, 272, 2];
+    (0..6).for_each(|_| description.extend([288, u32::from(*needs)]));
+    description.push(u32::from(*needs));
+    let (description, everything) = (words(&description), words(&[296, 1]));
     from_core(&format!(
         r#"(module
           {imports}
@@ -45,11 +50,12 @@ pub fn component(parts: &Parts<'_>) -> Vec<u8> {
             (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
             (global.set $free (i32.add (local.get $at) (local.get 3)))
             (local.get $at))
-          (func (export "describe") (result i32) (i32.const 64))
+          (func (export "describe") (result i32) (i32.const 320))
           {extra}
           (func (export "compose") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)
             {body})
-          (data (i32.const 64) "{description}")
+          (data (i32.const 320) "{description}")
+          (data (i32.const 288) "{everything}*")
           (data (i32.const 256) "{NAME}")
           (data (i32.const 264) "1.0.0")
           (data (i32.const 272) "{{}}"))"#

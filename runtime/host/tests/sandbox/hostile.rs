@@ -3,7 +3,7 @@
 use crate::component::{Parts, component, words};
 use crate::shop::{HOST, Shop, context, known, reach, reach_of, request};
 use qianmian_core::Visitor;
-use qianmian_host::{Fault, Host, HostConfig, Limits, Outcome, Strategy};
+use qianmian_host::{Fault, Host, HostConfig, Limits, Needs, Outcome, Strategy};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,10 +24,10 @@ fn fault(parts: &Parts<'_>, limits: &Limits) -> Fault {
     run(&load(parts), limits).page.unwrap_err()
 }
 
-const LOG: &str = r#"(import "qianmian:strategy/log@0.1.0" "write" (func $write (param i32 i32)))"#;
-const ORDERS: &str = r#"(import "qianmian:strategy/visitor@0.1.0" "orders" (func $orders (result i32)))"#;
+const LOG: &str = r#"(import "qianmian:strategy/log@1.0.0" "write" (func $write (param i32 i32)))"#;
+const ORDERS: &str = r#"(import "qianmian:strategy/visitor@1.0.0" "orders" (func $orders (result i32)))"#;
 const RETRIEVE: &str =
-    r#"(import "qianmian:strategy/retrieval@0.1.0" "retrieve" (func $retrieve (param i32 i32 i32)))"#;
+    r#"(import "qianmian:strategy/retrieval@1.0.0" "retrieve" (func $retrieve (param i32 i32 i32)))"#;
 
 /// A source record at 600: trending over all, with this limit; and its name at 640.
 fn source(limit: u32) -> String {
@@ -125,7 +125,7 @@ fn a_huge_log_is_cut() {
     let body =
         "(call $write (i32.const 2000) (i32.const 200000)) (call $write (i32.const 256) (i32.const 7)) (i32.const 128)";
     let extra = "(func $fill (memory.fill (i32.const 2000) (i32.const 120) (i32.const 200000))) (start $fill)";
-    let outcome = run(&load(&Parts { imports: LOG, pages: 8, extra, body }), &patient());
+    let outcome = run(&load(&Parts { imports: LOG, pages: 8, extra, body, ..Parts::default() }), &patient());
     assert!(outcome.page.is_ok(), "{:?}", outcome.page);
     assert_eq!(outcome.log.iter().map(String::len).sum::<usize>(), Limits::default().log_bytes);
 }
@@ -162,7 +162,7 @@ fn a_title_that_is_too_long() {
     let extra = format!("{} {}", page_with([2000, 3000], 0), source(5));
     let body = "(call $retrieve (i32.const 600) (i32.const 1) (i32.const 700))
                 (i32.store (i32.const 216) (i32.load (i32.const 704))) (i32.const 128)";
-    let fault = fault(&Parts { imports: RETRIEVE, extra: &extra, body, pages: 1 }, &patient());
+    let fault = fault(&Parts { imports: RETRIEVE, extra: &extra, body, ..Parts::default() }, &patient());
     assert_eq!(fault, Fault::OutputLimit { what: "bytes of a shelf's title", got: 3000, limit: 2000 });
 }
 
@@ -171,7 +171,7 @@ fn more_slots_than_a_page_has() {
     let extra = format!("{} {}", page_with([0, 0], 0), source(40));
     let body = "(call $retrieve (i32.const 600) (i32.const 1) (i32.const 700))
                 (i32.store (i32.const 216) (i32.load (i32.const 704))) (i32.const 128)";
-    let strategy = load(&Parts { imports: RETRIEVE, extra: &extra, body, pages: 1 });
+    let strategy = load(&Parts { imports: RETRIEVE, extra: &extra, body, ..Parts::default() });
     let page = run(&strategy, &patient()).page.unwrap();
     assert_eq!((page.shelves[0].id.as_str(), page.slots()), ("hostile", 40));
     let few = Limits { slots: 39, ..patient() };
@@ -191,18 +191,39 @@ fn too_many_candidates_are_an_error_for_the_strategy() {
                 (i32.store (i32.const 132) (i32.load (i32.const 708)))
                 (i32.store (i32.const 136) (i32.load (i32.const 712)))
                 (i32.const 128)";
-    let fault = fault(&Parts { imports: RETRIEVE, extra: &source(1_000_000), body, pages: 1 }, &patient());
+    let fault = fault(&Parts { imports: RETRIEVE, extra: &source(1_000_000), body, ..Parts::default() }, &patient());
     assert_eq!(fault.code(), "strategy_reject");
     assert_eq!(fault.to_string(), "the strategy refused: the sources ask for 1000000 candidates: at most 5000");
+}
+
+#[test]
+fn what_it_does_not_need_it_does_not_reach() {
+    let extra = format!("{} {}", page_with([0, 0], 0), source(5));
+    let body = "(if (call $orders) (then unreachable))
+                (call $retrieve (i32.const 600) (i32.const 1) (i32.const 700))
+                (i32.store (i32.const 216) (i32.load (i32.const 704))) (i32.const 128)";
+    let imports = format!("{ORDERS} {RETRIEVE}");
+    let parts = Parts { imports: &imports, extra: &extra, body, needs: false, ..Parts::default() };
+    let outcome = load(&parts).compose(context(request(10), known()), &reach(), "{}", &patient());
+    assert_eq!(outcome.page.unwrap().slots(), 0);
+    assert_eq!(outcome.degraded, ["source:trending"]);
+    assert!(outcome.log[0].ends_with("denied: the description's needs do not name it"), "{:?}", outcome.log);
+
+    let parts = Parts { needs: true, imports: RETRIEVE, body: body.split_once('\n').unwrap().1, ..parts };
+    let strategy = load(&parts);
+    assert_eq!(run(&strategy, &patient()).page.unwrap().slots(), 5);
+    let allowed = Needs { sources: vec!["near-*".to_owned()], ..Needs::everything() };
+    let outcome = run(&strategy.within(allowed), &patient());
+    assert_eq!((outcome.page.unwrap().slots(), outcome.degraded), (0, vec!["source:trending".to_owned()]));
 }
 
 #[test]
 fn scores_that_are_no_numbers_sort_last_and_do_no_harm() {
     let imports = format!(
         r#"{RETRIEVE}
-        (import "qianmian:strategy/retrieval@0.1.0" "[method]candidates.put"
+        (import "qianmian:strategy/retrieval@1.0.0" "[method]candidates.put"
           (func $put (param i32 i32 i32 i32 i32 i32)))
-        (import "qianmian:strategy/retrieval@0.1.0" "[method]candidates.order-by"
+        (import "qianmian:strategy/retrieval@1.0.0" "[method]candidates.order-by"
           (func $order (param i32 i32 i32 i32)))"#
     );
     // Of five candidates the second gets 1, the fourth 2, the others NaN.
@@ -220,7 +241,7 @@ fn scores_that_are_no_numbers_sort_last_and_do_no_harm() {
                 (call $order (i32.load (i32.const 704)) (i32.const 840) (i32.const 5) (i32.const 900))
                 (if (i32.load8_u (i32.const 900)) (then unreachable))
                 (i32.const 128)";
-    let page = run(&load(&Parts { imports: &imports, extra: &extra, body, pages: 1 }), &patient()).page.unwrap();
+    let page = run(&load(&Parts { imports: &imports, extra: &extra, body, ..Parts::default() }), &patient()).page.unwrap();
     let rows: Vec<u32> = page.shelves[0].slots.rows().iter().map(|row| row.0).collect();
     assert_eq!(rows, [9, 3, 0, 6, 12], "highest first, then those without a score by id");
 }

@@ -56,7 +56,7 @@ fn imports_that_are_not_on_the_list() {
         assert!(matches!(&error, LoadError::Import { name: got, .. } if got == name), "{error}");
     }
     let error =
-        refused(&text(r#"(component (import "qianmian:strategy/log@0.1.0" (instance (export "write" (func)))))"#));
+        refused(&text(r#"(component (import "qianmian:strategy/log@1.0.0" (instance (export "write" (func)))))"#));
     assert_eq!(error.code(), "wrong_world", "{error}");
     assert_eq!(refused(&text("(component)")).code(), "wrong_world");
 }

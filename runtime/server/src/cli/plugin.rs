@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::authoring::{self, Line, Trial};
 use crate::config::Config;
+use crate::needs::NeedsSpec;
 use crate::demo::{PERSONAS, Scale, fill, install_models};
 use anyhow::Context;
 use qianmian_core::TimeMs;
@@ -197,7 +198,7 @@ fn inspect(file: &Path) -> anyhow::Result<Value> {
     let schema: Value = serde_json::from_str(&said.parameters_schema).context("the parameters schema is not JSON")?;
     Ok(json!({
         "name": said.name, "version": said.version, "summary": said.summary, "digest": strategy.digest(),
-        "size": bytes.len(), "attributes": said.attributes, "parameters_schema": schema,
+        "size": bytes.len(), "needs": NeedsSpec::from(&said.needs), "parameters_schema": schema,
     }))
 }
 

@@ -3,6 +3,7 @@
 use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
+use crate::needs::NeedsSpec;
 use crate::plugins::{Plugin, UploadReport};
 use axum::Json;
 use axum::body::Bytes;
@@ -22,6 +23,8 @@ pub(super) struct PluginView {
     /// JSON Schema of the parameters.
     #[schema(value_type = Object)]
     parameters_schema: Value,
+    /// What it may reach, where the scenario allows it too.
+    needs: NeedsSpec,
 }
 
 fn view(plugin: &Plugin) -> PluginView {
@@ -31,6 +34,7 @@ fn view(plugin: &Plugin) -> PluginView {
         digest: plugin.strategy.digest().to_owned(),
         summary: plugin.strategy.description().summary.clone(),
         parameters_schema: plugin.schema.clone(),
+        needs: NeedsSpec::from(&plugin.strategy.description().needs),
     }
 }
 

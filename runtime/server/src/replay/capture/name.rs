@@ -143,6 +143,8 @@ fn error_out(error: &ReachError) -> CapturedError {
         ReachError::Unknown { what, name, known } => {
             CapturedError::Unknown((*what).to_owned(), name.clone(), known.clone())
         }
+        // The sandbox denies before it reaches: no call of a tape ends so.
+        ReachError::Denied { .. } => CapturedError::Invalid(error.to_string()),
         ReachError::Invalid(detail) => CapturedError::Invalid(detail.clone()),
         ReachError::Failed { what, detail } => CapturedError::Failed(what.clone(), detail.clone()),
     }

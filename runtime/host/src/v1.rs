@@ -1,9 +1,9 @@
-//! Version 0.1.0 of the contract: its generated bindings, and the way between them and core types.
+//! Version 1.0.0 of the contract: its generated bindings, and the way between them and core types.
 
 use crate::call::{Call, State, cut};
 use crate::operations;
 use crate::strategy::Description;
-use crate::{Fault, Limits};
+use crate::{Fault, Limits, Needs};
 use qianmian_core::source::Attribute;
 use qianmian_core::{
     Basis, Candidates, EventKind, ItemKind, ItemRow, Page, ReachError, RequestContext, Scope, Shelf, Source, SourceSpec,
@@ -25,13 +25,13 @@ mod bindings {
 use bindings::qianmian::strategy::{log, retrieval, types, visitor};
 
 /// The world's name, for messages.
-pub(crate) const WORLD: &str = "qianmian:strategy/strategy@0.1.0";
+pub(crate) const WORLD: &str = "qianmian:strategy/strategy@1.0.0";
 /// Everything a strategy may import.
 pub(crate) const IMPORTS: [&str; 4] = [
-    "qianmian:strategy/types@0.1.0",
-    "qianmian:strategy/visitor@0.1.0",
-    "qianmian:strategy/retrieval@0.1.0",
-    "qianmian:strategy/log@0.1.0",
+    "qianmian:strategy/types@1.0.0",
+    "qianmian:strategy/visitor@1.0.0",
+    "qianmian:strategy/retrieval@1.0.0",
+    "qianmian:strategy/log@1.0.0",
 ];
 
 type Set = Resource<Candidates>;
@@ -89,7 +89,7 @@ impl Instance {
             version: said.version,
             summary: said.summary,
             parameters_schema: said.parameters_schema,
-            attributes: said.attributes,
+            needs: needs(said.needs),
         })
     }
 
@@ -112,6 +112,11 @@ impl Instance {
         }
         Ok(Page { shelves })
     }
+}
+
+fn needs(said: types::Needs) -> Needs {
+    let types::Needs { sources, spaces, models, columns, attributes, tags, history } = said;
+    Needs { sources, spaces, models, columns, attributes, tags, history }
 }
 
 fn take_shelf(sets: &mut ResourceTable, shelf: bindings::Shelf, limits: &Limits) -> Result<Shelf> {
@@ -205,6 +210,7 @@ impl types::Host for State {
                 let text = cut(&error.to_string(), 1_000).to_owned();
                 Ok(match error {
                     ReachError::Unknown { .. } => types::Error::Unknown(text),
+                    ReachError::Denied { .. } => types::Error::Denied(text),
                     ReachError::Invalid(_) => types::Error::Invalid(text),
                     ReachError::Failed { .. } => types::Error::Failed(text),
                 })
@@ -226,18 +232,21 @@ impl visitor::Host for State {
     }
 
     fn orders(&mut self) -> Result<u32> {
-        Ok(self.enter()?.ctx.visitor.orders)
+        let call = self.enter()?;
+        Ok(if call.grants.history() { call.ctx.visitor.orders } else { 0 })
     }
 
     fn tags(&mut self) -> Result<Vec<String>> {
-        Ok(self.enter()?.ctx.visitor.tags.iter().map(ToString::to_string).collect())
+        let call = self.enter()?;
+        Ok(call.ctx.visitor.tags.iter().filter(|tag| call.grants.tag(tag)).map(ToString::to_string).collect())
     }
 
     fn recent(&mut self, kinds: Vec<types::EventKind>, limit: u32) -> Result<visitor::Interactions> {
         let call = self.enter()?;
         let kinds: Vec<EventKind> = kinds.into_iter().map(event_kind).collect();
         let mut found = visitor::Interactions { items: Vec::new(), kinds: Vec::new(), times: Vec::new() };
-        let wanted = call.ctx.visitor.recent.iter().filter(|event| kinds.is_empty() || kinds.contains(&event.kind));
+        let recent = if call.grants.history() { call.ctx.visitor.recent.as_slice() } else { &[] };
+        let wanted = recent.iter().filter(|event| kinds.is_empty() || kinds.contains(&event.kind));
         for event in wanted.take(limit as usize) {
             found.items.push(event.item.0);
             found.kinds.push(event_kind_out(event.kind));
@@ -248,7 +257,7 @@ impl visitor::Host for State {
 
     fn attribute(&mut self, name: String) -> Result<Option<String>> {
         let call = self.enter()?;
-        if !call.attributes.contains(&name) {
+        if !call.grants.attribute(&name) {
             return Ok(None);
         }
         Ok(call.ctx.visitor.attributes.get(name.as_str()).map(ToString::to_string))
