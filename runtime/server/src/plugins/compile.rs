@@ -131,6 +131,8 @@ fn in_a_process(program: &Path, component: &[u8], limits: CompileLimits) -> Resu
     let mut child = Command::new(program)
         .args([COMMAND, &limits.cpu_seconds.to_string(), &limits.memory.to_string()])
         .env_clear()
+        // The allocator would take a gigabyte at once, which the limit counts.
+        .env("MIMALLOC_ARENA_RESERVE", "64MiB")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
