@@ -14,7 +14,6 @@ pub use compile::{CompileLimits, Compiler};
 pub use invented::Invented;
 pub use signature::{Signature, TrustedKeys};
 
-
 use crate::error::ApiError;
 use crate::needs::NeedsSpec;
 use crate::scenario::check_name;

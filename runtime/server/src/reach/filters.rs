@@ -30,12 +30,7 @@ impl Filters {
     ///
     /// # Errors
     /// [`ReachError::Invalid`] for a column that is not the catalogue's, or types that do not fit.
-    pub fn get(
-        &self,
-        catalogue: &Arc<Catalogue>,
-        folds: &Folds,
-        condition: &Expression,
-    ) -> Result<Filter, ReachError> {
+    pub fn get(&self, catalogue: &Arc<Catalogue>, folds: &Folds, condition: &Expression) -> Result<Filter, ReachError> {
         let known = self.0.get(condition.source());
         if let Some(known) = &known
             && known.catalogue.version == catalogue.version
@@ -65,12 +60,7 @@ fn whole(catalogue: &Catalogue, folds: &Folds, condition: &Expression) -> Result
 }
 
 /// The same filter after the catalogue changed: only changed rows are asked about.
-fn mended(
-    known: &Known,
-    catalogue: &Catalogue,
-    folds: &Folds,
-    condition: &Expression,
-) -> Result<Filter, ReachError> {
+fn mended(known: &Known, catalogue: &Catalogue, folds: &Folds, condition: &Expression) -> Result<Filter, ReachError> {
     let before = &known.catalogue.items;
     let changed: Vec<ItemRow> = catalogue
         .items
