@@ -1,7 +1,7 @@
 //! Strategies on this server: checked, stored by digest, compiled, found by name and version.
 //!
-//! An upload passes [`checks`], which has [`compile`] compile it in a process of its own; [`golden`] cases and the smoke run
-//! compose over an [`invented`] shop.
+//! An upload passes `checks`, which has `compile` compile it in a process of its own; `golden` cases and the smoke run
+//! compose over an `invented` shop.
 
 mod checks;
 pub mod compile;
