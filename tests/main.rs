@@ -6,6 +6,8 @@ mod authoring;
 mod browser;
 #[path = "cases/contract.rs"]
 mod contract;
+#[path = "cases/durability.rs"]
+mod durability;
 #[path = "cases/learning.rs"]
 mod learning;
 #[path = "cases/recommend.rs"]
