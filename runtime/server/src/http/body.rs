@@ -21,6 +21,10 @@ fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
     if *first == b'[' {
         return Err(Wrong::Shape(A_LIST.to_owned()));
     }
+    // The place of a mistake costs time to keep: it is looked for when there is one.
+    if let Ok(value) = serde_json::from_slice(text) {
+        return Ok(value);
+    }
     let mut decoder = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut decoder).map_err(placed)?;
     decoder.end().map_err(|error| Wrong::NotJson(error.to_string()))?;

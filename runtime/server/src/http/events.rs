@@ -170,6 +170,29 @@ pub(super) struct Batch {
     events: Vec<serde_json::Value>,
 }
 
+/// A batch without a mistake, which most are: read at once.
+#[derive(Deserialize)]
+struct GoodBatch {
+    events: Vec<WireEvent>,
+}
+
+/// The events of a body with their numbers, each or why it is none.
+///
+/// # Errors
+/// A JSON body that is no batch.
+fn parse(bytes: &Bytes, lines: bool) -> Result<Vec<(usize, Result<WireEvent, String>)>, ApiError> {
+    if lines {
+        return Ok(body::lines(bytes).collect());
+    }
+    // A list would be taken for an object by its order.
+    let object = bytes.trim_ascii_start().first() == Some(&b'{');
+    if let (true, Ok(batch)) = (object, serde_json::from_slice::<GoodBatch>(bytes)) {
+        return Ok(batch.events.into_iter().map(Ok).enumerate().collect());
+    }
+    let batch: Batch = body::json(bytes)?;
+    Ok(batch.events.into_iter().map(body::value).enumerate().collect())
+}
+
 /// An event that was not taken.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RejectedEvent {
@@ -200,12 +223,7 @@ pub(super) async fn ingest(
     bytes: Bytes,
 ) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let parsed: Vec<(usize, Result<WireEvent, String>)> = if kind.contains("ndjson") || kind.contains("jsonl") {
-        body::lines(&bytes).collect()
-    } else {
-        let batch: Batch = body::json(&bytes)?;
-        batch.events.into_iter().map(body::value).enumerate().collect()
-    };
+    let parsed = parse(&bytes, kind.contains("ndjson") || kind.contains("jsonl"))?;
     let now = now_ms();
     let (mut events, mut rejected) = (Vec::with_capacity(parsed.len()), Vec::new());
     let mut unknown = Unknown::new(&app);
