@@ -1,7 +1,7 @@
 //! What `POST /v1/recommend` says to good, odd and bad requests.
 
 use qianmian_tests::{Reply, Server, served};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn shop() -> Server {
     let server = Server::empty();
@@ -140,4 +140,33 @@ fn the_same_request_id_gives_the_same_page() {
         reply.body_mut().read_json::<serde_json::Value>().expect("JSON")["shelves"].clone()
     };
     assert_eq!(ask(), ask());
+}
+
+#[test]
+fn a_caller_in_a_hurry_is_answered_in_time_and_nobody_is_blamed() {
+    let server = Server::empty();
+    server.items(&(0..9).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());
+    let ask = |deadline: &str| {
+        let body = json!({ "scenario": "home", "limit": 4 }).to_string();
+        let headers = [("x-deadline-ms", deadline)];
+        server.send_with("POST", "/v1/recommend", "application/json", &headers, body.as_bytes())
+    };
+    for wrong in ["soon", "0", "-1", "60001", ""] {
+        let reply = ask(wrong);
+        assert_eq!((reply.status, &reply.json["code"]), (400, &json!("bad_deadline")), "{wrong:?}: {}", reply.text);
+    }
+    assert_eq!(ask("60000").json["fallback"], json!(null));
+    // Filled threads make it wait longer than a millisecond.
+    let answers = std::thread::scope(|scope| {
+        let askers: Vec<_> =
+            (0..64).map(|_| scope.spawn(|| (0..10).map(|_| ask("1").json).collect::<Vec<_>>())).collect();
+        askers.into_iter().flat_map(|asker| asker.join().expect("answers")).collect::<Vec<_>>()
+    });
+    let late = |answer: &&Value| answer["fallback"]["code"] == "deadline_passed";
+    assert!(answers.iter().any(|answer| late(&answer)), "nobody had to wait");
+    for answer in &answers {
+        assert_eq!(served(answer).len(), 4, "always an answer: {answer}");
+        assert!(late(&answer) || answer["fallback"].is_null(), "{answer}");
+    }
+    assert_eq!(server.get("/v1/plugins/home").json[0]["breaker_open"], false);
 }

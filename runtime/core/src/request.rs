@@ -4,6 +4,7 @@ use crate::{ItemRow, TimeMs, Visitor};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What was asked, with item ids resolved to rows. Unknown anchors are dropped at the edge and reported.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +44,8 @@ pub struct RequestContext {
     pub now: TimeMs,
     /// Seed of everything random.
     pub seed: u64,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
     memo: Mutex<FxHashMap<String, Arc<Vec<f32>>>>,
     notes: Mutex<Vec<String>>,
 }
@@ -51,7 +54,13 @@ impl RequestContext {
     /// A context with an empty memo.
     #[must_use]
     pub fn new(request: Request, visitor: Arc<Visitor>, now: TimeMs, seed: u64) -> Self {
-        Self { request, visitor, now, seed, memo: Mutex::default(), notes: Mutex::default() }
+        Self { request, visitor, now, seed, deadline: None, memo: Mutex::default(), notes: Mutex::default() }
+    }
+
+    /// The same for a caller who stops waiting at that moment.
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self }
     }
 
     /// Says how something was done, for the explanation.

@@ -13,6 +13,8 @@ const LEAST: u32 = 16;
 const SHARE: f64 = 0.5;
 /// How long it stays open at first; doubled by each probe that fails.
 const PAUSE: Duration = Duration::from_secs(5);
+/// A probe that did not report by then never will: its thread panicked.
+const LOST: Duration = Duration::from_secs(60);
 /// How long it stays open at most.
 const LONGEST: Duration = Duration::from_secs(320);
 
@@ -27,7 +29,7 @@ struct Inner {
     seen: u32,
     /// Open until then; the first request after it is a probe.
     open: Option<(Instant, Duration)>,
-    probing: bool,
+    probing: Option<Instant>,
 }
 
 /// What a report did.
@@ -47,9 +49,9 @@ impl Breaker {
         let mut inner = self.0.lock();
         match inner.open {
             None => true,
-            Some((until, _)) if now < until || inner.probing => false,
+            Some((until, _)) if now < until || inner.probing.is_some_and(|since| now < since + LOST) => false,
             Some(_) => {
-                inner.probing = true;
+                inner.probing = Some(now);
                 true
             }
         }
@@ -66,11 +68,11 @@ impl Breaker {
         let mut inner = self.0.lock();
         inner.failed = inner.failed << 1 | u64::from(failed);
         inner.seen = (inner.seen + 1).min(WINDOW);
-        match (inner.open, inner.probing) {
+        match (inner.open, inner.probing.is_some()) {
             // An answer that was under way when it opened.
             (Some(_), false) => Change::None,
             (Some((_, pause)), true) => {
-                inner.probing = false;
+                inner.probing = None;
                 if failed {
                     let pause = (pause * 2).min(LONGEST);
                     inner.open = Some((now + pause, pause));

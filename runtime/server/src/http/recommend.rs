@@ -10,11 +10,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The header that names a request.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
-/// Composes a page for one visitor in one scenario.
+/// Composes a page for one visitor in one scenario. With the header `X-Deadline-Ms` the strategy has at most what is left
+/// of so many milliseconds; when they are over, the fallback answers.
 #[utoipa::path(post, path = "/v1/recommend", tag = "storefront", request_body = RecommendRequest, responses(
     (status = 200, description = "The page; a failing strategy is answered by the fallback", body = Answer),
     (status = 400, description = "Malformed JSON or a limit out of range", body = Problem),
@@ -27,7 +29,8 @@ pub(super) async fn recommend(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Response, ApiError> {
-    let asked: RecommendRequest = body::json(&bytes)?;
+    let mut asked: RecommendRequest = body::json(&bytes)?;
+    asked.deadline = deadline(&headers)?;
     let id = request_id(&headers);
     let answer = run(&app, asked, id.clone()).await?;
     let mut response = Json(answer).into_response();
@@ -35,6 +38,18 @@ pub(super) async fn recommend(
         response.headers_mut().insert(REQUEST_ID, value);
     }
     Ok(response)
+}
+
+/// How long the caller waits.
+fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+    let Some(value) = headers.get("x-deadline-ms") else { return Ok(None) };
+    let ms =
+        value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|ms| (1..=60_000).contains(ms));
+    let ms = ms.ok_or_else(|| {
+        let detail = format!("X-Deadline-Ms is {value:?}: expected a whole number of milliseconds from 1 to 60000");
+        ApiError::bad_request("bad_deadline", detail)
+    })?;
+    Ok(Some(Duration::from_millis(ms)))
 }
 
 /// The caller's `X-Request-Id` where it is safe to echo and log, else a random one.

@@ -2,12 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// What a storefront asks. Only `scenario` is required.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecommendRequest {
+    /// How long the caller waits, from the header `X-Deadline-Ms`.
+    #[serde(skip)]
+    pub deadline: Option<Duration>,
     /// The named placement.
     pub scenario: String,
     /// Who.

@@ -3,13 +3,14 @@
 use super::answer::{Answer, Fallback, Removed, Served, StrategyId};
 use super::ground::Ground;
 use super::guards::Guards;
-use super::{explain, fallback};
+use super::{DEADLINE_PASSED, explain, fallback};
 use crate::app::App;
 use crate::scenario::Release;
 use qianmian_core::{Page, Reach, RequestContext};
-use qianmian_host::{Limits, Outcome, Step, Usage};
+use qianmian_host::{Fault, Limits, Outcome, Step, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What came of a composition.
 pub struct Composed {
@@ -33,11 +34,24 @@ pub fn compose(
     release: &Release,
     ctx: &Arc<RequestContext>,
 ) -> Composed {
-    let limits = release.limits(app.config.strategy_wall_ms);
+    let mut limits = release.limits(app.config.strategy_wall_ms);
+    let left = ctx.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let hurried = left.is_some_and(|left| left < limits.wall);
+    match left {
+        Some(left) if left.is_zero() => {
+            let why = "the caller's deadline passed while the request waited";
+            return without_strategy(app, ground, release, ctx, (DEADLINE_PASSED, why));
+        }
+        Some(left) => limits.wall = limits.wall.min(left),
+        None => {}
+    }
     let outcome = release.strategy.compose(Arc::clone(ctx), reach, &release.parameters, &limits);
     near_limits(app, release, &outcome.usage, &limits);
     let Outcome { page, usage, log, steps, degraded } = outcome;
-    let page = page.map_err(|fault| (fault.code(), fault.to_string()));
+    let page = page.map_err(|fault| match fault {
+        Fault::Timeout { .. } if hurried => (DEADLINE_PASSED, fault.to_string()),
+        fault => (fault.code(), fault.to_string()),
+    });
     finish(app, ground, release, ctx, Ran { page, usage, log, steps, degraded })
 }
 

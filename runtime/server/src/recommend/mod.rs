@@ -24,6 +24,8 @@ use qianmian_core::{Request, RequestContext, TimeMs, Visitor};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// The code of answers whose caller did not wait for the strategy.
+const DEADLINE_PASSED: &str = "deadline_passed";
 /// The code of answers while a component is not run.
 const BREAKER_OPEN: &str = "breaker_open";
 
@@ -62,13 +64,19 @@ async fn answer(
 ) -> Result<Answer, ApiError> {
     let live = app.scenarios.get(&asked.scenario)?;
     let candidate = app.scenarios.candidate(&asked.scenario);
+    let deadline = asked.deadline.map(|left| begun + left);
     let (request, unknown_items) = resolve(app, asked, request_id)?;
     let visitor = match (&request.visitor, request.personalised) {
         (Some(id), true) => app.state.folds.visitor(id),
         _ => Arc::new(Visitor::default()),
     };
     let seed = seed_of(&request.id);
-    let ctx = Arc::new(RequestContext::new(request, visitor, app.config.frozen_clock.unwrap_or_else(now_ms), seed));
+    let now = app.config.frozen_clock.unwrap_or_else(now_ms);
+    let ctx = RequestContext::new(request, visitor, now, seed);
+    let ctx = Arc::new(match deadline {
+        Some(deadline) => ctx.until(deadline),
+        None => ctx,
+    });
     // Who is not named is sorted by request.
     let who = ctx.request.visitor.as_deref().unwrap_or(&ctx.request.id);
     let trial = candidate.as_ref().filter(|candidate| candidate.answers(who)).cloned();
@@ -88,7 +96,9 @@ async fn answer(
         })?;
     count(app, &composed);
     match (&trial, candidate) {
-        (Some(trial), _) => judge(app, trial, &composed),
+        (Some(trial), _) if failed(&composed.answer) || composed.answer.fallback.is_none() => {
+            judge(app, trial, &composed)
+        }
         (None, Some(candidate)) if candidate.shadows(&ctx.request.id) => {
             shadow(app, candidate, ctx, LivePage::of(&composed));
         }
@@ -153,8 +163,8 @@ fn guarded(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Compo
     }
     let (composed, taken) = record(app, Arc::clone(&release), ctx);
     // Refusing is the strategy's right, and a full sandbox is ours.
-    let code = composed.answer.fallback.as_ref().map(|fallback| fallback.code.as_str());
-    let failed = code.is_some_and(|code| !matches!(code, "strategy_reject" | "sandbox_busy"));
+    let blameless = |fallback: &Fallback| matches!(fallback.code.as_str(), "strategy_reject" | "sandbox_busy");
+    let failed = failed(&composed.answer) && !composed.answer.fallback.as_ref().is_some_and(blameless);
     let strategy = &release.strategy.description().name;
     match breaker.report(failed, Instant::now()) {
         Change::Opened(pause) => {
@@ -171,6 +181,11 @@ fn guarded(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Compo
         Change::None => {}
     }
     (composed, taken)
+}
+
+/// Whether the strategy failed by itself, and not for want of the caller's patience.
+fn failed(answer: &Answer) -> bool {
+    answer.fallback.as_ref().is_some_and(|fallback| fallback.code != DEADLINE_PASSED)
 }
 
 /// The answer while a component is not run.
@@ -198,7 +213,7 @@ fn record(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Compos
     let (recorder, reach) = Recorder::over(&app.reach);
     let ground = RecordingGround::new(app);
     let composed = compose(app, &reach, &ground, &release, &ctx);
-    let taken = app.config.captures(ctx.seed, composed.answer.fallback.is_some()).then(|| {
+    let taken = app.config.captures(ctx.seed, failed(&composed.answer)).then(|| {
         let (ground, catalogue) = ground.finish();
         Taken { ctx, release, calls: recorder.take(), ground, catalogue, usage: composed.usage }
     });
