@@ -17,13 +17,17 @@ function contractNeeds(needs) {
   return { ...Object.fromEntries(lists), history: needs.history === true };
 }
 
+function matching(what, value, pattern, expected) {
+  return pattern.test(text(what, value)) ? value : wrong(what, value, expected);
+}
+
 function describe({ name, version, summary = "", parametersSchema = { type: "object" }, needs = {} }) {
   const schema = typeof parametersSchema === "string" ? parametersSchema : JSON.stringify(parametersSchema);
   return {
-    name: text("the strategy's name", name),
-    version: text("the strategy's version", version),
+    name: matching("the strategy's name", name, /^[\w.-]{1,64}$/, "1 to 64 letters, digits, '-', '_' or '.'"),
+    version: matching("the strategy's version", version, /^\d+\.\d+\.\d+([-+].+)?$/, "one such as \"1.0.0\""),
     summary: text("the strategy's summary", summary),
-    parametersSchema: text("the strategy's parametersSchema", schema),
+    parametersSchema: matching("parametersSchema", schema, /^\s*\{[^]*\}\s*$/, "a JSON object"),
     needs: contractNeeds(needs),
   };
 }
