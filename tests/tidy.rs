@@ -16,7 +16,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("models", &["qianmian-core"]),
     ("runtime/server", &["qianmian-core", "qianmian-host", "qianmian-state", "qianmian-index", "qianmian-models"]),
     ("sdk/rust", &[]),
-    ("sdk/js/builder", &[]),
     ("plugins/home", &["qianmian-sdk"]),
     ("plugins/product", &["qianmian-sdk"]),
     ("plugins/cart", &["qianmian-sdk"]),
@@ -31,7 +30,6 @@ const ONLY: &[(&str, &str)] = &[
     ("axum", "runtime/server"),
     ("hnsw_rs", "index"),
     ("tract-onnx", "models"),
-    ("componentize-qjs", "sdk/js/builder"),
 ];
 
 fn root() -> PathBuf {

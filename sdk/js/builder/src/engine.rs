@@ -1,11 +1,11 @@
 //! Loading staged modules in the engine: what is left in its memory becomes the component.
 
 use crate::project::Project;
-use crate::stage::stage;
+use crate::snapshot::snapshot;
+use crate::stage::{Modules, name, stage};
 use anyhow::{Context, anyhow, bail, ensure};
-use componentize_qjs::{ComponentizeOpts, Runtime, componentize};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -41,17 +41,17 @@ impl Outcome {
 /// # Errors
 /// A module that is missing or wrong, or a strategy that is none: with the place.
 pub fn build(project: &Project) -> anyhow::Result<PathBuf> {
-    let out = tempfile::tempdir().context("cannot make a folder for temporary files")?;
-    let entry = stage(project, std::slice::from_ref(&project.entry), out.path())?.concat();
+    let modules = stage(project, std::slice::from_ref(&project.entry))?;
+    let name = name(project, &project.entry)?;
     let code = format!(
-        "import * as module from \"./{entry}\";\n\
+        "import * as module from \"/{name}\";\n\
          const found = module.default;\n\
          if (typeof found?.describe !== \"function\" || typeof found?.compose !== \"function\") {{\n\
-           throw new Error(\"{entry} exports no strategy: end it with `export default strategy({{ ... }})`\");\n\
+           throw new Error(\"{name} exports no strategy: end it with `export default strategy({{ ... }})`\");\n\
          }}\n\
          export const {{ describe, compose }} = found;\n"
     );
-    let component = load(project, out.path(), &code)?.map_err(|text| anyhow!(readable(&text)))?;
+    let component = load(project, modules, code)?.map_err(|said| anyhow!(readable(&said)))?;
     ensure!(
         component.len() <= MOST_BYTES,
         "the component has {} bytes: a server takes {MOST_BYTES}; keep data in the catalogue, not in modules",
@@ -69,44 +69,35 @@ pub fn build(project: &Project) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// No tests, or modules that do not load.
 pub fn test(project: &Project) -> anyhow::Result<Vec<Outcome>> {
-    let out = tempfile::tempdir().context("cannot make a folder for temporary files")?;
     let mut entries = vec![project.folder.join("sdk/js/testing.js")];
     entries.extend(project.tests()?);
-    let names = stage(project, &entries, out.path())?;
-    let imports: String = names.iter().map(|name| format!("import \"./{name}\";\n")).collect();
-    let code = format!("{imports}import {{ report }} from \"./{}\";\nawait report();\n", names[0]);
-    let Err(said) = load(project, out.path(), &code)? else { bail!("the tests did not report") };
+    let modules = stage(project, &entries)?;
+    let mut code = "import { report } from \"/sdk/js/testing.js\";\n".to_owned();
+    for entry in &entries {
+        code += &format!("import \"/{}\";\n", name(project, entry)?);
+    }
+    code += "await report();\n";
+    let Err(said) = load(project, modules, code)? else { bail!("the tests did not report") };
     outcomes(&said).with_context(|| readable(&said))
 }
 
-/// Evaluates `code` over the staged modules. The inner error is what the engine said.
-fn load(project: &Project, staged: &Path, code: &str) -> anyhow::Result<Result<Vec<u8>, String>> {
-    let entry = staged.join(ENTRY);
-    std::fs::write(&entry, code).with_context(|| format!("cannot write {}", entry.display()))?;
-    let (contract, root, code) = (project.contract(), staged.to_path_buf(), code.to_owned());
+/// Evaluates `code` in front of the modules. The inner error is what the engine said.
+fn load(project: &Project, mut modules: Modules, code: String) -> anyhow::Result<Result<Vec<u8>, String>> {
+    modules.insert(ENTRY.to_owned(), code);
+    let contract = project.contract();
     let (send, receive) = mpsc::channel();
     // A thread of its own: code that never ends cannot be stopped, only left behind.
     std::thread::spawn(move || {
-        let options = ComponentizeOpts {
-            wit_path: &contract,
-            js_source: &code,
-            js_path: Some(&entry),
-            module_root: Some(&root),
-            world_name: Some("strategy"),
-            stub_wasi: true,
-            disable_gc: false,
-            runtime: Runtime::DefaultSync,
-        };
-        let built = tokio::runtime::Builder::new_current_thread()
-            .build()
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let built = runtime
             .map_err(anyhow::Error::from)
-            .and_then(|runtime| runtime.block_on(componentize(&options)));
+            .and_then(|runtime| runtime.block_on(snapshot(&contract, ENTRY, modules)));
         // Nobody listens any more when it took too long.
-        let _ = send.send(built.map_err(|error| format!("{error:#}")));
+        let _ = send.send(built);
     });
     receive.recv_timeout(PATIENCE).with_context(|| {
         format!("the modules did not load within {} s: does code at the top of one never end?", PATIENCE.as_secs())
-    })
+    })?
 }
 
 /// What the engine said, without its own frames and words around the author's error.

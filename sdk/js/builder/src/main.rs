@@ -3,6 +3,7 @@
 
 mod engine;
 mod project;
+mod snapshot;
 mod source;
 mod stage;
 

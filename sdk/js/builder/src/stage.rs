@@ -1,51 +1,59 @@
-//! Staging: every module that the entries reach, as plain JavaScript under its own path, with imports that name files.
+//! Staging: every module that the entries reach, as plain JavaScript, with imports that name modules by their paths.
 
 use crate::project::Project;
 use crate::source;
 use anyhow::{Context, anyhow};
 use oxc_resolver::{AliasValue, ResolveOptions, Resolver};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+
+/// Modules by their paths in the project.
+pub type Modules = BTreeMap<String, String>;
 
 /// The modules of the host, which the engine knows.
 const CONTRACT: &str = "qianmian:strategy/";
 
-/// Copies what `entries` reach into the folder `out`; returns the entries' paths there.
+/// Reads what `entries` reach.
 ///
 /// # Errors
 /// A module that is not found, lies outside the project or cannot be parsed: with the place of the import.
-pub fn stage(project: &Project, entries: &[PathBuf], out: &Path) -> anyhow::Result<Vec<String>> {
+pub fn stage(project: &Project, entries: &[PathBuf]) -> anyhow::Result<Modules> {
     let resolver = resolver(project);
     let mut waiting = entries.iter().map(|path| inside(project, path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let names = waiting.iter().map(|path| staged(path)).collect();
     let mut seen: BTreeSet<PathBuf> = waiting.iter().cloned().collect();
+    let mut modules = Modules::new();
     while let Some(path) = waiting.pop() {
-        let shown = slashed(&path);
-        let mut module = source::read(&project.folder.join(&path), &shown)?;
+        let (file, name) = (project.folder.join(&path), slashed(&path));
+        let mut module = source::read(&file, &name)?;
         // From the last to the first, so that the places of those before stay right.
         for (specifier, range) in module.imports.iter().rev() {
             if specifier.starts_with(CONTRACT) {
                 continue;
             }
             let line = module.text[..range.start].lines().count().max(1);
-            let found = resolver.resolve_file(project.folder.join(&path), specifier).map_err(|error| {
+            let found = resolver.resolve_file(&file, specifier).map_err(|error| {
                 anyhow!(
-                    "{shown}:{line}: cannot find {specifier:?}: {error}; there are only the project's own files, \
-                    \"qianmian\" and what node_modules has, and no modules of Node or of a browser"
+                    "{name}:{line}: cannot find {specifier:?}: {error}; there are the project's own files, \"qianmian\" \
+                     and what node_modules has, and no modules of Node or of a browser"
                 )
             })?;
-            let found = inside(project, found.path()).with_context(|| format!("{shown}:{line}: {specifier:?}"))?;
-            module.text.replace_range(range.clone(), &format!("{:?}", relative(&path, &staged(&found))));
+            let found = inside(project, found.path()).with_context(|| format!("{name}:{line}: {specifier:?}"))?;
+            module.text.replace_range(range.clone(), &format!("\"/{}\"", slashed(&found)));
             if seen.insert(found.clone()) {
                 waiting.push(found);
             }
         }
-        let target = out.join(staged(&path));
-        let parent = target.parent().unwrap_or(out);
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-        std::fs::write(&target, module.text).with_context(|| format!("cannot write {}", target.display()))?;
+        modules.insert(name, module.text);
     }
-    Ok(names)
+    Ok(modules)
+}
+
+/// The name of an entry among the modules.
+///
+/// # Errors
+/// A file outside the project.
+pub fn name(project: &Project, path: &Path) -> anyhow::Result<String> {
+    Ok(slashed(&inside(project, path)?))
 }
 
 fn resolver(project: &Project) -> Resolver {
@@ -73,24 +81,12 @@ fn inside(project: &Project, path: &Path) -> anyhow::Result<PathBuf> {
     within.with_context(|| format!("{} is outside the project {}", real.display(), project.folder.display()))
 }
 
-/// Where a file of the project is staged: data becomes a module, and package.json must not be taken for one's own.
-fn staged(path: &Path) -> String {
-    let path = slashed(path);
-    if path.ends_with(".json") { path + ".js" } else { path }
-}
-
 fn slashed(path: &Path) -> String {
     let parts = path.components().filter_map(|part| match part {
         Component::Normal(part) => Some(part.to_string_lossy()),
         _ => None,
     });
     parts.collect::<Vec<_>>().join("/")
-}
-
-/// The specifier that leads from one file to another.
-fn relative(from: &Path, to: &str) -> String {
-    let ups = from.components().count().saturating_sub(1);
-    if ups == 0 { format!("./{to}") } else { format!("{}{to}", "../".repeat(ups)) }
 }
 
 #[cfg(test)]
@@ -110,17 +106,14 @@ mod tests {
         (folder, project)
     }
 
-    fn run(files: &[(&str, &str)]) -> anyhow::Result<String> {
+    fn run(files: &[(&str, &str)]) -> anyhow::Result<Modules> {
         let (_folder, project) = project(files);
-        let out = tempfile::tempdir().unwrap();
-        let names = stage(&project, std::slice::from_ref(&project.entry), out.path())?;
-        assert_eq!(names, ["src/strategy.ts"]);
-        Ok(std::fs::read_to_string(out.path().join("src/strategy.ts")).unwrap())
+        stage(&project, std::slice::from_ref(&project.entry))
     }
 
     #[test]
-    fn every_way_of_naming_a_module_becomes_a_file() {
-        let text = run(&[
+    fn every_way_of_naming_a_module_becomes_its_path() {
+        let modules = run(&[
             ("src/strategy.ts", "import { a } from \"qianmian\";\nimport b from './b';\nimport c from \"../c.js\";\n\
                 import d from \"../package.json\" with { type: \"json\" };\nimport e from \"e\";\nconst f: number = 1;\n"),
             ("src/b.ts", "export default 1 as number;"),
@@ -129,15 +122,18 @@ mod tests {
             ("node_modules/e/lib/e.js", "export default 3;"),
         ])
         .unwrap();
+        let text = &modules["src/strategy.ts"];
         for line in [
-            "import { a } from \"../sdk/js/qianmian.js\";",
-            "import b from \"../src/b.ts\";",
-            "import c from \"../c.ts\";",
-            "import d from \"../package.json.js\" with { type: \"json\" };",
-            "import e from \"../node_modules/e/lib/e.js\";",
+            "import { a } from \"/sdk/js/qianmian.js\";",
+            "import b from \"/src/b.ts\";",
+            "import c from \"/c.ts\";",
+            "import d from \"/package.json\" with { type: \"json\" };",
+            "import e from \"/node_modules/e/lib/e.js\";",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
+        assert!(modules["package.json"].starts_with("export default {"));
+        assert_eq!(modules.len(), 6);
     }
 
     #[test]
