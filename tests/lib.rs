@@ -53,7 +53,7 @@ pub fn built(kind: &str) -> PathBuf {
 #[must_use]
 pub fn javascript_builder() -> Option<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let builder = target.join("debug").join(format!("qianmian-js{}", std::env::consts::EXE_SUFFIX));
+    let builder = target.join("javascript").join(format!("qianmian-js{}", std::env::consts::EXE_SUFFIX));
     if builder.is_file() {
         return Some(builder);
     }

@@ -15,7 +15,7 @@ pub fn run() -> anyhow::Result<()> {
     lints()?;
     run_with(cargo_path(), &host(&["doc"], &["--no-deps", "--quiet"]), &[("RUSTDOCFLAGS", "--deny warnings")])?;
     licences()?;
-    cargo(&["test", "--package", "qianmian-js"])?;
+    cargo(&["test", "--package", "qianmian-js", "--profile", "javascript"])?;
     cargo(&host(&["test"], &[]))?;
     training_kit()
 }
@@ -27,7 +27,7 @@ fn host<'a>(command: &[&'a str], options: &[&'a str]) -> Vec<&'a str> {
 
 fn lints() -> anyhow::Result<()> {
     cargo(&host(&["clippy"], &["--all-targets", "--", "--deny", "warnings"]))?;
-    cargo(&["clippy", "--package", "qianmian-js", "--all-targets", "--", "--deny", "warnings"])?;
+    cargo(&["clippy", "--package", "qianmian-js", "--profile", "javascript", "--all-targets", "--", "--deny", "warnings"])?;
     let strategies = ["--package", "plugin-*", "--package", "hostile-*", "--package", "qianmian-sdk"];
     let target = ["--target", crate::plugins::TARGET, "--", "--deny", "warnings"];
     cargo(&[&["clippy"], strategies.as_slice(), &target].concat())

@@ -87,14 +87,13 @@ pub fn server(profile: &str) -> anyhow::Result<PathBuf> {
 /// Builds `qianmian-js`, which turns projects in JavaScript into components, and puts it beside the server's binaries.
 pub fn javascript() -> anyhow::Result<PathBuf> {
     eprintln!("xtask: building qianmian-js; its JavaScript engine takes some minutes the first time");
-    cargo(&["build", "--quiet", "--package", "qianmian-js"])?;
+    cargo(&["build", "--quiet", "--package", "qianmian-js", "--profile", "javascript"])?;
     let name = format!("qianmian-js{}", std::env::consts::EXE_SUFFIX);
-    let built = target().join("debug").join(&name);
-    let release = target().join("release");
-    if release.is_dir() {
-        std::fs::copy(&built, release.join(&name)).with_context(|| format!("cannot copy to {}", release.display()))?;
+    let built = target().join("javascript").join(&name);
+    for folder in ["debug", "release"].map(|folder| target().join(folder)).iter().filter(|folder| folder.is_dir()) {
+        std::fs::copy(&built, folder.join(&name)).with_context(|| format!("cannot copy to {}", folder.display()))?;
+        eprintln!("xtask: {}", folder.join(&name).display());
     }
-    eprintln!("xtask: {}", built.display());
     Ok(built)
 }
 
