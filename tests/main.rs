@@ -21,3 +21,5 @@ mod rollout;
 #[path = "cases/strategies.rs"]
 mod strategies;
 mod tidy;
+#[path = "cases/uploads.rs"]
+mod uploads;

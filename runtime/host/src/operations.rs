@@ -26,13 +26,12 @@ pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidat
     let mut found = Vec::with_capacity(specs.len());
     for spec in specs {
         check_name("source", &spec.name)?;
-        let granted = call.grants.source(spec.source.kind());
-        let granted = granted.and_then(|()| spec.source.space().map_or(Ok(()), |space| call.grants.space(space)));
-        let rows = match granted.and_then(|()| call.reach.retrieval.retrieve(&call.ctx, spec)) {
+        let rows = match granted(call, spec).and_then(|()| call.reach.retrieval.retrieve(&call.ctx, spec)) {
             Ok(mut rows) => {
                 rows.truncate(spec.limit as usize);
                 rows
             }
+            Err(error @ ReachError::Invalid(_)) => return Err(error),
             Err(error) => {
                 call.degrade(format!("source:{}", spec.name), &error);
                 Vec::new()
@@ -41,6 +40,13 @@ pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidat
         found.push((Arc::from(spec.name.as_str()), rows));
     }
     Candidates::union(&found).map_err(invalid)
+}
+
+/// Whether the strategy may ask this source.
+fn granted(call: &Call, spec: &SourceSpec) -> Result<()> {
+    call.grants.source(spec.source.kind())?;
+    spec.source.space().map_or(Ok(()), |space| call.grants.space(space))?;
+    spec.filter.iter().flat_map(|filter| filter.columns()).try_for_each(|column| call.grants.column(column))
 }
 
 /// A column: the set's own first, then the host's. A source this set has not is one that found nothing.

@@ -268,7 +268,7 @@ impl retrieval::Host for State {
     fn retrieve(&mut self, sources: Vec<retrieval::Source>) -> Result<Set, HostError> {
         let call = self.enter()?;
         let start = call.start_step(None);
-        let specs: Vec<SourceSpec> = sources.into_iter().map(|spec| source(call, spec)).collect();
+        let specs: Vec<SourceSpec> = sources.into_iter().map(|spec| source(call, spec)).collect::<Result<_, _>>()?;
         let set = operations::retrieve(call, &specs)?;
         let argument = || specs.iter().map(|s| format!("{}:{}", s.name, s.limit)).collect::<Vec<_>>().join(" ");
         call.end_step(start, "retrieve", argument, &set);
@@ -385,7 +385,7 @@ fn degrade(call: &mut Call, what: &str, name: &str, error: &ReachError) {
     }
 }
 
-fn source(call: &Call, spec: retrieval::Source) -> SourceSpec {
+fn source(call: &Call, spec: retrieval::Source) -> Result<SourceSpec, ReachError> {
     use retrieval::Origin;
     let source = match spec.origin {
         Origin::NearVisitor(space) => Source::NearVisitor { space },
@@ -410,7 +410,8 @@ fn source(call: &Call, spec: retrieval::Source) -> SourceSpec {
         Origin::Exploration => Source::Exploration,
     };
     let kinds = spec.kinds.into_iter().map(item_kind).collect();
-    SourceSpec { name: spec.name, source, limit: spec.limit, kinds }
+    let filter = (!spec.filter.is_empty()).then(|| call.expressions.get(&spec.filter)).transpose()?;
+    Ok(SourceSpec { name: spec.name, source, limit: spec.limit, kinds, filter })
 }
 
 fn basis(from: retrieval::Basis) -> Basis {

@@ -31,7 +31,7 @@ const RETRIEVE: &str =
 
 /// A source record at 600: trending over all, with this limit; and its name at 640.
 fn source(limit: u32) -> String {
-    let record = words(&[640, 8, 6, 0, 0, limit, 0, 0]);
+    let record = words(&[640, 8, 6, 0, 0, limit, 0, 0, 0, 0]);
     format!(r#"(data (i32.const 600) "{record}") (data (i32.const 640) "trending")"#)
 }
 
