@@ -180,6 +180,11 @@ export class Source {
   static exploration(name: string, limit: number): Source;
   /** The same with items of these kinds only; none named means every kind. */
   kinds(kinds: readonly ItemKind[]): Source;
+  /**
+   * The same with only those items that a CEL condition over columns of the catalogue is true for: the source finds
+   * `limit` of them, where `keep` leaves what happens to be among those found.
+   */
+  only(condition: string): Source;
   /** The same with another size. */
   sized(limit: number): Source;
   readonly name: string;

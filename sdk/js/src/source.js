@@ -12,7 +12,7 @@ export class Source {
   static #of(name, tag, val, limit) {
     text("the source's name", name);
     count(`the limit of source ${name}`, limit);
-    return new Source({ name, origin: val === undefined ? { tag } : { tag, val }, limit, kinds: [] });
+    return new Source({ name, origin: val === undefined ? { tag } : { tag, val }, limit, kinds: [], filter: "" });
   }
 
   static nearVisitor(name, space, limit) {
@@ -65,6 +65,10 @@ export class Source {
 
   kinds(kinds) {
     return new Source({ ...this.#spec, kinds: list("kinds", kinds, itemKind) });
+  }
+
+  only(condition) {
+    return new Source({ ...this.#spec, filter: text("the condition", condition) });
   }
 
   sized(limit) {

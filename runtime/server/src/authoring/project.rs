@@ -71,6 +71,8 @@ const SCRIPT: Files = &[
     ("@CONFIG@", include_str!("template/js/config.json.txt")),
     (".gitignore", "target/\n"),
     ("README.md", include_str!("template/js/README.md.txt")),
+    ("golden/known.json", include_str!("template/golden-known.json.txt")),
+    ("golden/stranger.json", include_str!("template/golden-stranger.json.txt")),
     ("src/schema.json", include_str!("template/schema.json.txt")),
     ("test/parameters.test.@END@", include_str!("template/js/parameters.test.txt")),
 ];
