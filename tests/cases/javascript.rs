@@ -63,7 +63,7 @@ fn changed(folder: &Path, language: Language, file: &str, words: &str, others: &
     let path = project.join(file);
     let text = std::fs::read_to_string(&path).expect("a module");
     assert!(text.contains(words), "{words} in {text}");
-    std::fs::write(path, text.replace(words, others)).expect("written");
+    std::fs::write(path, text.replacen(words, others, 1)).expect("written");
     project
 }
 
@@ -103,14 +103,13 @@ fn exceptions_and_refusals_reach_the_author() {
 fn what_does_not_build_says_where() {
     let Some(builder) = javascript_builder() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let said = |command: &str, language, file: &str, words: &str, others: &str| {
-        let project = changed(folder.path(), language, file, words, others);
+    let said = |command: &str, project: &Path| {
         let output = Command::new(&builder).arg(command).arg(project).output().expect("it starts");
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
         (output.status.success(), text)
     };
     let refused = |language, file: &str, words: &str, others: &str, place: &str| {
-        let (good, text) = said("build", language, file, words, others);
+        let (good, text) = said("build", &changed(folder.path(), language, file, words, others));
         assert!(!good && text.contains(place), "{text}");
     };
     let (js, ts) = (Language::Js, Language::Ts);
@@ -133,9 +132,12 @@ fn what_does_not_build_says_where() {
         "src/parameters.ts:4:",
     );
 
-    let (good, text) = said("test", ts, "src/parameters.ts", "toFixed(2)", "toFixed(2)");
-    assert!(good && text.contains("ok parameters may be left out") && text.contains("1 passed, 0 failed"), "{text}");
-    let (good, text) = said("test", js, "src/parameters.js", "toFixed(2)", "toFixed(1)");
+    let project = changed(folder.path(), ts, "src/parameters.ts", "", "");
+    std::fs::write(project.join("test/sdk.test.js"), include_str!("sdk.test.js")).expect("written");
+    let (good, text) = said("test", &project);
+    assert!(good && text.contains("ok parameters may be left out") && text.contains("7 passed, 0 failed"), "{text}");
+    assert!(text.contains("log: a {\"b\":null} undefined"), "{text}");
+    let (good, text) = said("test", &changed(folder.path(), js, "src/parameters.js", "toFixed(2)", "toFixed(1)"));
     assert!(!good && text.contains("FAILED") && text.contains("expected \"item.price <= 9.50\""), "{text}");
     assert!(text.contains("test/parameters.test.js:8"), "{text}");
 }
