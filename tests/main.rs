@@ -6,6 +6,8 @@ mod authoring;
 mod browser;
 #[path = "cases/contract.rs"]
 mod contract;
+#[path = "cases/durability.rs"]
+mod durability;
 #[path = "cases/javascript.rs"]
 mod javascript;
 #[path = "cases/learning.rs"]

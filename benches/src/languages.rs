@@ -37,7 +37,8 @@ impl Twins {
         };
         let twins = Self { rust: load(Language::Rust, "rust")?, javascript: load(Language::Js, "js")? };
         for visitor in 0..COMPARED {
-            let page = |strategy| whole(pair.call(strategy, "{}", visitor)).map(|outcome| format!("{:?}", outcome.page));
+            let page =
+                |strategy| whole(pair.call(strategy, "{}", visitor)).map(|outcome| format!("{:?}", outcome.page));
             let (rust, javascript) = (page(&twins.rust)?, page(&twins.javascript)?);
             ensure!(rust == javascript, "v{visitor}: {javascript} is not {rust}");
         }

@@ -86,6 +86,23 @@ impl Peer {
         Server::start(command, address, "/healthz", log, Duration::from_secs(60))
     }
 
+    /// Starts its events server: two processes over one SQLite file.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start_events(&self, file: &Path, log: &Path) -> Result<Server> {
+        let address = free_address()?;
+        let mut command = Command::new(self.python());
+        command
+            .args(["-m", "uvicorn", "events:app", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools"])
+            .args(["--no-access-log", "--log-level", "warning", "--workers", "2"])
+            .args(["--port", &address.port().to_string(), "--app-dir"])
+            .arg(&self.sources)
+            .env("BENCH_EVENTS_DB", file)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        Server::start(command, address, "/healthz", log, Duration::from_secs(60))
+    }
+
     fn python(&self) -> PathBuf {
         self.venv.join("bin/python")
     }

@@ -4,7 +4,7 @@ use crate::setup::{javascript, root, server, shared_data, target, venv};
 use anyhow::bail;
 
 /// Every bench, in the order they run.
-const BENCHES: [&str; 4] = ["quality", "serve", "sandbox", "index"];
+const BENCHES: [&str; 6] = ["quality", "serve", "sandbox", "index", "events", "durability"];
 
 fn run_named(name: &str) -> anyhow::Result<()> {
     if name == "index" {
@@ -14,7 +14,9 @@ fn run_named(name: &str) -> anyhow::Result<()> {
     let binary_text = binary.to_string_lossy().into_owned();
     match name {
         "quality" => quality(&binary_text),
-        "serve" => crate::setup::run(target().join("release").join("bench-serve"), &["--qianmian", &binary_text]),
+        "serve" | "events" | "durability" => {
+            crate::setup::run(target().join("release").join(format!("bench-{name}")), &["--qianmian", &binary_text])
+        }
         "sandbox" => {
             let builder = javascript()?.to_string_lossy().into_owned();
             let arguments = ["--qianmian", &binary_text, "--javascript", &builder];

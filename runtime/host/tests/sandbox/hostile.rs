@@ -241,7 +241,8 @@ fn scores_that_are_no_numbers_sort_last_and_do_no_harm() {
                 (call $order (i32.load (i32.const 704)) (i32.const 840) (i32.const 5) (i32.const 900))
                 (if (i32.load8_u (i32.const 900)) (then unreachable))
                 (i32.const 128)";
-    let page = run(&load(&Parts { imports: &imports, extra: &extra, body, ..Parts::default() }), &patient()).page.unwrap();
+    let page =
+        run(&load(&Parts { imports: &imports, extra: &extra, body, ..Parts::default() }), &patient()).page.unwrap();
     let rows: Vec<u32> = page.shelves[0].slots.rows().iter().map(|row| row.0).collect();
     assert_eq!(rows, [9, 3, 0, 6, 12], "highest first, then those without a score by id");
 }
