@@ -7,6 +7,10 @@ use wasmparser::{ComponentTypeRef, Instance, Parser, Payload, TypeBounds, Valida
 /// Core modules and instances a component may be made of; a strategy needs three or four, one in JavaScript a dozen.
 pub(crate) const MAX_CORE_INSTANCES: u64 = 16;
 
+/// Linear memories a component may have in all its parts; one in JavaScript has three, two of
+/// them empty.
+pub(crate) const MAX_MEMORIES: u32 = 4;
+
 /// What WebAssembly a strategy may use: no threads, no memory64, no relaxed SIMD, no GC, nothing asynchronous.
 fn features() -> WasmFeatures {
     WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL
