@@ -46,6 +46,22 @@ pub fn built(kind: &str) -> PathBuf {
     folder
 }
 
+/// What `cargo xtask javascript` builds; none when it was not, which CI does not forgive.
+///
+/// # Panics
+/// In CI, when it was not built.
+#[must_use]
+pub fn javascript_builder() -> Option<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let builder = target.join("javascript").join(format!("qianmian-js{}", std::env::consts::EXE_SUFFIX));
+    if builder.is_file() {
+        return Some(builder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing: run `cargo xtask javascript` first", builder.display());
+    eprintln!("skipped: build qianmian-js first with `cargo xtask javascript`");
+    None
+}
+
 /// The `qianmian` binary of this build.
 ///
 /// # Panics

@@ -7,12 +7,14 @@
 //! - [`process`]: servers as child processes;
 //! - [`peer`]: the Python peer, its environment and the data both sides serve;
 //! - [`shop`]: that data loaded into a server under test over HTTP;
-//! - [`twin`], [`sandbox`]: a strategy written natively, and what the sandbox costs against it.
+//! - [`twin`], [`sandbox`]: a strategy written natively, and what the sandbox costs against it;
+//! - [`languages`]: the same strategy in Rust and in JavaScript.
 
 #![allow(clippy::disallowed_methods, reason = "a load generator waits until a request is due, a bench for its servers")]
 
 pub mod http1;
 pub mod kills;
+pub mod languages;
 pub mod lines;
 pub mod load;
 pub mod peer;

@@ -8,7 +8,7 @@ use qianmian::recommend::now_ms;
 use qianmian::scenario::Release;
 use qianmian::{App, Config};
 use qianmian_core::{ItemRow, Page, Request, RequestContext};
-use qianmian_host::{Limits, Outcome};
+use qianmian_host::{Limits, Outcome, Strategy};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,8 +66,22 @@ impl Pair {
     }
 
     fn wasm(&self, visitor: usize) -> Outcome {
-        let ctx = Arc::new(self.ctx(visitor));
-        self.release.strategy.compose(ctx, &self.app.reach, &self.release.parameters, &self.limits)
+        self.call(&self.release.strategy, &self.release.parameters, visitor)
+    }
+
+    /// One composition of a strategy's, for a visitor, over the bench's shop.
+    #[must_use]
+    pub fn call(&self, strategy: &Strategy, parameters: &str, visitor: usize) -> Outcome {
+        strategy.compose(Arc::new(self.ctx(visitor)), &self.app.reach, parameters, &self.limits)
+    }
+
+    /// Compiles another strategy.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn load(&self, component: &[u8]) -> Result<Arc<Strategy>> {
+        let plugin = self.app.plugins.try_out(component).map_err(|error| anyhow!("{error:?}"))?;
+        Ok(Arc::clone(&plugin.strategy))
     }
 
     fn native(&self, visitor: usize) -> Result<Page> {

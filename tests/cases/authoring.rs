@@ -1,6 +1,6 @@
 //! From an empty folder to a live page: the way of a strategy's author, with the real compiler.
 
-use qianmian::authoring::{Trial, build, create, run};
+use qianmian::authoring::{Language, Trial, build, create, run};
 use qianmian_tests::{Server, root, served};
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 fn from_an_empty_folder_to_a_live_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let project = folder.path().join("summer");
-    create("summer", &project).expect("a project");
+    create("summer", &project, Language::Rust).expect("a project");
     // The versions this workspace is tested with.
     std::fs::copy(root().join("Cargo.lock"), project.join("Cargo.lock")).expect("copied");
     let component = build(&project).expect("it builds as it is");

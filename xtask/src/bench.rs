@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: figures as JSON lines on standard output.
 
-use crate::setup::{root, server, shared_data, target, venv};
+use crate::setup::{javascript, root, server, shared_data, target, venv};
 use anyhow::bail;
 
 /// Every bench, in the order they run.
@@ -14,8 +14,13 @@ fn run_named(name: &str) -> anyhow::Result<()> {
     let binary_text = binary.to_string_lossy().into_owned();
     match name {
         "quality" => quality(&binary_text),
-        "serve" | "sandbox" | "events" | "durability" => {
+        "serve" | "events" | "durability" => {
             crate::setup::run(target().join("release").join(format!("bench-{name}")), &["--qianmian", &binary_text])
+        }
+        "sandbox" => {
+            let builder = javascript()?.to_string_lossy().into_owned();
+            let arguments = ["--qianmian", &binary_text, "--javascript", &builder];
+            crate::setup::run(target().join("release").join("bench-sandbox"), &arguments)
         }
         other => bail!("no bench named {other:?}; there are {}", BENCHES.join(", ")),
     }

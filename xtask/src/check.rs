@@ -1,6 +1,8 @@
 //! `cargo xtask test`: one place for everything that must hold.
 
-use crate::setup::{HOST_CRATES, cargo, cargo_path, has, need, root, run as execute, run_with, server, strict, venv};
+use crate::setup::{
+    HOST_CRATES, cargo, cargo_path, has, javascript, need, root, run as execute, run_with, server, strict, venv,
+};
 
 /// Version of cargo-deny that `deny.toml` is written for.
 const DENY: &str = "0.20.2";
@@ -10,9 +12,11 @@ pub fn run() -> anyhow::Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     // Some tests run the binary itself.
     server("dev")?;
+    javascript()?;
     lints()?;
     run_with(cargo_path(), &host(&["doc"], &["--no-deps", "--quiet"]), &[("RUSTDOCFLAGS", "--deny warnings")])?;
     licences()?;
+    cargo(&["test", "--package", "qianmian-js", "--profile", "javascript"])?;
     cargo(&host(&["test"], &[]))?;
     training_kit()
 }
@@ -24,6 +28,17 @@ fn host<'a>(command: &[&'a str], options: &[&'a str]) -> Vec<&'a str> {
 
 fn lints() -> anyhow::Result<()> {
     cargo(&host(&["clippy"], &["--all-targets", "--", "--deny", "warnings"]))?;
+    cargo(&[
+        "clippy",
+        "--package",
+        "qianmian-js",
+        "--profile",
+        "javascript",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
     let strategies = ["--package", "plugin-*", "--package", "hostile-*", "--package", "qianmian-sdk"];
     let target = ["--target", crate::plugins::TARGET, "--", "--deny", "warnings"];
     cargo(&[&["clippy"], strategies.as_slice(), &target].concat())

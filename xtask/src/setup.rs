@@ -4,8 +4,10 @@ use anyhow::{Context, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Everything that is not for wasm32.
-pub const HOST_CRATES: [&str; 5] = ["--workspace", "--exclude", "plugin-*", "--exclude", "hostile-*"];
+/// Everything that is not for wasm32, but for the builder of strategies in JavaScript: its engine is another wasmtime, and
+/// cargo would unify the features of what both stand on.
+pub const HOST_CRATES: [&str; 7] =
+    ["--workspace", "--exclude", "plugin-*", "--exclude", "hostile-*", "--exclude", "qianmian-js"];
 
 /// The workspace's folder.
 pub fn root() -> PathBuf {
@@ -80,6 +82,19 @@ pub fn server(profile: &str) -> anyhow::Result<PathBuf> {
     cargo(&selection)?;
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(target().join(folder).join("qianmian"))
+}
+
+/// Builds `qianmian-js`, which turns projects in JavaScript into components, and puts it beside the server's binaries.
+pub fn javascript() -> anyhow::Result<PathBuf> {
+    eprintln!("xtask: building qianmian-js; its JavaScript engine takes some minutes the first time");
+    cargo(&["build", "--quiet", "--package", "qianmian-js", "--profile", "javascript"])?;
+    let name = format!("qianmian-js{}", std::env::consts::EXE_SUFFIX);
+    let built = target().join("javascript").join(&name);
+    for folder in ["debug", "release"].map(|folder| target().join(folder)).iter().filter(|folder| folder.is_dir()) {
+        std::fs::copy(&built, folder.join(&name)).with_context(|| format!("cannot copy to {}", folder.display()))?;
+        eprintln!("xtask: {}", folder.join(&name).display());
+    }
+    Ok(built)
 }
 
 /// A Python virtual environment with exactly what `requirements` pins; made or renewed when they change.

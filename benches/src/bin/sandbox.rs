@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use qianmian_benches::languages::Twins;
 use qianmian_benches::lines::summary;
 use qianmian_benches::peer::Peer;
 use qianmian_benches::sandbox::Pair;
@@ -16,6 +17,9 @@ struct Options {
     /// The server's binary, built for release; it loads the data.
     #[arg(long)]
     qianmian: PathBuf,
+    /// `qianmian-js`, to measure a strategy in JavaScript as well.
+    #[arg(long)]
+    javascript: Option<PathBuf>,
     /// The root of the repository; the data goes to its target folder.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
     workspace: PathBuf,
@@ -40,6 +44,9 @@ fn main() -> Result<()> {
     drop(shop::start(&options.qianmian, data.path(), &logs.join("qianmian.log"), &peer.bundle)?);
     let pair = Pair::open(data.path(), VISITORS)?;
     let mut lines = pair.costs(options.calls)?;
+    if let Some(builder) = &options.javascript {
+        lines.extend(Twins::build(&pair, &options.workspace, builder)?.costs(&pair, options.calls)?);
+    }
     lines.push(pair.throughput("sandbox", options.rounds, Duration::from_secs_f64(options.seconds))?);
     let mut out = std::io::stdout().lock();
     for line in &lines {

@@ -155,11 +155,13 @@ pub(crate) struct Memory {
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.limit {
-            return Err(Fault::MemoryLimit { asked: desired, limit: self.limit }.into());
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // All memories of the component together; none ever shrinks.
+        let asked = self.peak.saturating_sub(current).saturating_add(desired);
+        if asked > self.limit {
+            return Err(Fault::MemoryLimit { asked, limit: self.limit }.into());
         }
-        self.peak = self.peak.max(desired);
+        self.peak = asked;
         Ok(true)
     }
 

@@ -134,10 +134,10 @@ fn engine_config(host: &HostConfig) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(host.instances)
         .max_core_instances_per_component(per_component)
-        .max_memories_per_component(1)
+        .max_memories_per_component(inspect::MAX_MEMORIES)
         .max_tables_per_component(per_component)
         .total_core_instances(host.instances.saturating_mul(per_component))
-        .total_memories(host.instances)
+        .total_memories(host.instances.saturating_mul(inspect::MAX_MEMORIES))
         .total_tables(host.instances.saturating_mul(per_component))
         .max_memory_size(host.max_memory)
         .table_elements(TABLE_ELEMENTS)
@@ -154,7 +154,8 @@ fn engine_config(host: &HostConfig) -> Config {
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(None)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        // For the calls between a component's own parts, which wasmtime compiles; `inspect` refuses modules that use it.
+        .wasm_multi_memory(true)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false);
     config

@@ -2,10 +2,14 @@
 
 use crate::call::TABLE_ELEMENTS;
 use crate::{LoadError, v1};
-use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds, Validator, WasmFeatures};
+use wasmparser::{ComponentTypeRef, Instance, Parser, Payload, TypeBounds, Validator, WasmFeatures};
 
-/// Core modules and instances a component may be made of; a strategy needs three or four.
+/// Core modules and instances a component may be made of; a strategy needs three or four, one in JavaScript a dozen.
 pub(crate) const MAX_CORE_INSTANCES: u64 = 16;
+
+/// Linear memories a component may have in all its parts; one in JavaScript has three, two of
+/// them empty.
+pub(crate) const MAX_MEMORIES: u32 = 4;
 
 /// What WebAssembly a strategy may use: no threads, no memory64, no relaxed SIMD, no GC, nothing asynchronous.
 fn features() -> WasmFeatures {
@@ -34,7 +38,13 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
         match payload.map_err(invalid)? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::InstanceSection(section) => instances += u64::from(section.count()),
+            Payload::InstanceSection(section) => {
+                for instance in section {
+                    // A bundle of exports is no instance when it runs.
+                    let module = matches!(instance.map_err(invalid)?, Instance::Instantiate { .. });
+                    instances += u64::from(module);
+                }
+            }
             Payload::MemorySection(section) => {
                 for memory in section {
                     let pages = memory.map_err(invalid)?.initial;

@@ -1,7 +1,7 @@
-//! `qianmian plugin build`: cargo for wasm32, then a component that imports nothing but the contract.
+//! `qianmian plugin build`: a component that imports nothing but the contract, of a project in any language.
 
-use super::TARGET;
-use anyhow::{Context, ensure};
+use super::{TARGET, javascript};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,11 +10,20 @@ use wit_component::ComponentEncoder;
 /// Builds the project in `folder`; returns the component's path, `target/NAME.wasm`.
 ///
 /// # Errors
-/// When cargo or the target is missing (with what to type), the project does not compile, or the module does not fit the
-/// contract.
+/// When the language's tools are missing (with what to type), the project does not compile, or the module does not fit
+/// the contract.
 pub fn build(folder: &Path) -> anyhow::Result<PathBuf> {
-    let manifest = folder.join("Cargo.toml");
-    ensure!(manifest.is_file(), "{} is not there: run this in a strategy's folder, or name it", manifest.display());
+    if folder.join("Cargo.toml").is_file() {
+        return rust(folder);
+    }
+    if folder.join("package.json").is_file() {
+        return javascript::build(folder);
+    }
+    bail!("no Cargo.toml and no package.json in {}: run this in a strategy's folder, or name it", folder.display());
+}
+
+/// Cargo for wasm32, then a component of its module.
+fn rust(folder: &Path) -> anyhow::Result<PathBuf> {
     let sysroot = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(folder)

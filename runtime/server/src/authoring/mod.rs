@@ -2,11 +2,13 @@
 //! sandbox and limits.
 
 mod build;
+mod javascript;
 mod project;
 mod trial;
 
 pub use build::build;
-pub use project::create;
+pub use javascript::build_with;
+pub use project::{Language, create};
 pub use trial::{Line, Trial, run};
 
 /// What strategies are compiled for.

@@ -1,4 +1,4 @@
-//! `qianmian plugin new`: a project that builds without anything of ours installed; the SDK and the contract come with it.
+//! `qianmian plugin new`: a project that builds; the SDK and the contract come with it.
 
 use anyhow::{Context, ensure};
 use std::fs;
@@ -10,8 +10,21 @@ macro_rules! sdk {
     };
 }
 
+/// What a strategy is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Language {
+    /// Rust, compiled by cargo.
+    Rust,
+    /// JavaScript, built by qianmian-js.
+    Js,
+    /// TypeScript, built by qianmian-js.
+    Ts,
+}
+
+type Files = &'static [(&'static str, &'static str)];
+
 /// The SDK's sources, with their places under `sdk/`.
-const SDK: &[(&str, &str)] = sdk![
+const RUST_SDK: Files = sdk![
     "wit/strategy.wit",
     "rust/src/error.rs",
     "rust/src/heap.rs",
@@ -23,9 +36,25 @@ const SDK: &[(&str, &str)] = sdk![
     "rust/src/strategy.rs",
     "rust/src/words.rs",
 ];
+const JAVASCRIPT_SDK: Files = sdk![
+    "wit/strategy.wit",
+    "js/qianmian.d.ts",
+    "js/qianmian.js",
+    "js/src/around.js",
+    "js/src/candidates.js",
+    "js/src/errors.js",
+    "js/src/page.js",
+    "js/src/recipe.js",
+    "js/src/source.js",
+    "js/src/strategy.js",
+    "js/src/visitor.js",
+    "js/src/words.js",
+    "js/testing.d.ts",
+    "js/testing.js",
+];
 
 /// The project's own files; `@NAME@` stands for the strategy's name.
-const PROJECT: &[(&str, &str)] = &[
+const RUST: Files = &[
     ("Cargo.toml", include_str!("template/Cargo.toml.txt")),
     ("sdk/rust/Cargo.toml", include_str!("template/sdk.toml.txt")),
     (".cargo/config.toml", include_str!("template/config.toml.txt")),
@@ -36,24 +65,51 @@ const PROJECT: &[(&str, &str)] = &[
     ("src/lib.rs", include_str!("template/lib.rs.txt")),
     ("src/schema.json", include_str!("template/schema.json.txt")),
 ];
+/// Of every project in JavaScript or TypeScript; `@END@` stands for `js` or `ts`, `@CONFIG@` for the editor's file.
+const SCRIPT: Files = &[
+    ("package.json", include_str!("template/js/package.json.txt")),
+    ("@CONFIG@", include_str!("template/js/config.json.txt")),
+    (".gitignore", "target/\n"),
+    ("README.md", include_str!("template/js/README.md.txt")),
+    ("golden/known.json", include_str!("template/golden-known.json.txt")),
+    ("golden/stranger.json", include_str!("template/golden-stranger.json.txt")),
+    ("src/schema.json", include_str!("template/schema.json.txt")),
+    ("test/parameters.test.@END@", include_str!("template/js/parameters.test.txt")),
+];
+const JAVASCRIPT: Files = &[
+    ("src/strategy.js", include_str!("template/js/strategy.js.txt")),
+    ("src/parameters.js", include_str!("template/js/parameters.js.txt")),
+];
+const TYPESCRIPT: Files = &[
+    ("src/strategy.ts", include_str!("template/js/strategy.ts.txt")),
+    ("src/parameters.ts", include_str!("template/js/parameters.ts.txt")),
+];
 
 /// Writes a new project into `folder`, which must not be there yet.
 ///
 /// # Errors
 /// A name that is none, a folder that is there, or one that cannot be written.
-pub fn create(name: &str, folder: &Path) -> anyhow::Result<()> {
+pub fn create(name: &str, folder: &Path, language: Language) -> anyhow::Result<()> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     ensure!(
         (1..=64).contains(&name.len()) && name.bytes().all(plain) && name.as_bytes()[0].is_ascii_lowercase(),
         "{name:?} is not a name for a strategy: use 1 to 64 small letters, digits or '-', a letter first"
     );
     ensure!(!folder.exists(), "{} is already there: choose another folder with --folder", folder.display());
-    let sdk = SDK.iter().map(|(path, text)| (format!("sdk/{path}"), *text));
-    for (path, text) in sdk.chain(PROJECT.iter().map(|(path, text)| ((*path).to_owned(), *text))) {
+    let (sdk, own): (Files, &[Files]) = match language {
+        Language::Rust => (RUST_SDK, &[RUST]),
+        Language::Js => (JAVASCRIPT_SDK, &[SCRIPT, JAVASCRIPT]),
+        Language::Ts => (JAVASCRIPT_SDK, &[SCRIPT, TYPESCRIPT]),
+    };
+    let (end, config) = if language == Language::Ts { ("ts", "tsconfig.json") } else { ("js", "jsconfig.json") };
+    let filled = |text: &str| text.replace("@NAME@", name).replace("@END@", end).replace("@CONFIG@", config);
+    let sdk = sdk.iter().map(|(path, text)| (format!("sdk/{path}"), (*text).to_owned()));
+    let own = own.iter().copied().flatten().map(|(path, text)| (filled(path), filled(text)));
+    for (path, text) in sdk.chain(own) {
         let path = folder.join(path);
         let parent = path.parent().unwrap_or(folder);
         fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-        fs::write(&path, text.replace("@NAME@", name)).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
@@ -65,10 +121,16 @@ mod tests {
     #[test]
     fn the_whole_sdk_comes_along() {
         let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk");
-        for folder in ["wit", "rust/src"] {
-            for entry in fs::read_dir(sdk.join(folder)).expect("the SDK") {
-                let name = format!("{folder}/{}", entry.expect("an entry").file_name().to_string_lossy());
-                assert!(SDK.iter().any(|(path, _)| *path == name), "{name} is missing in SDK");
+        for (folder, ours) in [
+            ("wit", RUST_SDK),
+            ("rust/src", RUST_SDK),
+            ("wit", JAVASCRIPT_SDK),
+            ("js", JAVASCRIPT_SDK),
+            ("js/src", JAVASCRIPT_SDK),
+        ] {
+            for entry in fs::read_dir(sdk.join(folder)).expect("the SDK").map(|entry| entry.expect("an entry").path()) {
+                let name = format!("{folder}/{}", entry.file_name().expect("a name").to_string_lossy());
+                assert!(entry.is_dir() || ours.iter().any(|(path, _)| *path == name), "{name} is missing");
             }
         }
     }
@@ -86,10 +148,15 @@ mod tests {
     fn bad_names_and_places_are_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["", "Summer", "a b", "../x", "9lives"] {
-            assert!(create(name, &folder.path().join("new")).is_err(), "{name:?}");
+            assert!(create(name, &folder.path().join("new"), Language::Rust).is_err(), "{name:?}");
         }
-        assert!(create("good", folder.path()).is_err(), "there already");
-        create("good", &folder.path().join("good")).expect("made");
-        assert!(folder.path().join("good/sdk/wit/strategy.wit").is_file());
+        assert!(create("good", folder.path(), Language::Rust).is_err(), "there already");
+        for (language, file) in
+            [(Language::Rust, "Cargo.toml"), (Language::Js, "jsconfig.json"), (Language::Ts, "tsconfig.json")]
+        {
+            let project = folder.path().join(format!("{language:?}"));
+            create("good", &project, language).expect("made");
+            assert!(project.join("sdk/wit/strategy.wit").is_file() && project.join(file).is_file(), "{language:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `qianmian plugin`: what the author of a strategy types.
 
 use crate::app::App;
-use crate::authoring::{self, Line, Trial};
+use crate::authoring::{self, Language, Line, Trial};
 use crate::config::Config;
 use crate::demo::{PERSONAS, Scale, fill, install_models};
 use crate::needs::NeedsSpec;
@@ -75,12 +75,6 @@ pub(super) enum Plugin {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Language {
-    /// Rust, compiled by cargo.
-    Rust,
-}
-
 /// Flags of `plugin test`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Test {
@@ -110,9 +104,9 @@ impl Plugin {
     #[allow(clippy::print_stdout, reason = "this is the command's output")]
     pub fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::New { name, lang: Language::Rust, folder } => {
+            Self::New { name, lang, folder } => {
                 let folder = folder.unwrap_or_else(|| PathBuf::from(&name));
-                authoring::create(&name, &folder)?;
+                authoring::create(&name, &folder, lang)?;
                 println!("{}: next, cd there and `qianmian plugin build`; README.md has the rest", folder.display());
             }
             Self::Build { folder, accept } => {
