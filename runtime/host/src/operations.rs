@@ -3,6 +3,7 @@
 //! An operation that returns an error leaves the set as it was.
 
 use crate::call::Call;
+use qianmian_core::candidates::MAX_SOURCES;
 use qianmian_core::{Candidates, ColumnValues, EventKind, ItemRow, ReachError, SourceSpec, diversity};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::OnceCell;
@@ -19,6 +20,10 @@ const NAME_BYTES: usize = 128;
 
 /// Finds candidates from all sources. A source that cannot answer finds nothing and degrades the answer.
 pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidates> {
+    // Before any is asked: a search costs more than a source record.
+    if specs.len() > MAX_SOURCES {
+        return Err(invalid(format!("{} sources in one set: at most {MAX_SOURCES}", specs.len())));
+    }
     let total: usize = specs.iter().map(|spec| spec.limit as usize).sum();
     if total > call.limits.candidates {
         return Err(invalid(format!("the sources ask for {total} candidates: at most {}", call.limits.candidates)));
@@ -26,6 +31,7 @@ pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidat
     let mut found = Vec::with_capacity(specs.len());
     for spec in specs {
         check_name("source", &spec.name)?;
+        in_time(call, "retrieve")?;
         let granted = call.grants.source(spec.source.kind());
         let granted = granted.and_then(|()| spec.source.space().map_or(Ok(()), |space| call.grants.space(space)));
         let rows = match granted.and_then(|()| call.reach.retrieval.retrieve(&call.ctx, spec)) {
@@ -52,6 +58,8 @@ pub(crate) fn column(call: &Call, set: &Candidates, name: &str) -> Result<Column
         return Ok(ColumnValues::Numbers(vec![f32::NAN; set.len()]));
     }
     call.grants.column(name)?;
+    // An expression may name hundreds of columns.
+    in_time(call, "column")?;
     let values = call.reach.columns.column(&call.ctx, set.rows(), name)?;
     if values.len() != set.len() {
         let detail = format!("{} values for {} candidates", values.len(), set.len());
@@ -129,6 +137,9 @@ pub(crate) fn blend(call: &Call, set: &mut Candidates, weights: &[(String, f32)]
         let rank = |name: &str| name.strip_prefix("source.").is_some_and(|rest| rest.ends_with(".rank"));
         set.columns().iter().filter(|column| rank(&column.name)).for_each(|column| add(&column.values, 1.0));
     }
+    if weights.len() > MAX_SOURCES {
+        return Err(invalid(format!("{} weights: a set has at most {MAX_SOURCES} sources", weights.len())));
+    }
     for (name, weight) in weights {
         if !weight.is_finite() {
             return Err(invalid(format!("the weight of source {name:?} is {weight}: expected a finite number")));
@@ -157,7 +168,11 @@ pub(crate) fn spread(call: &Call, set: &mut Candidates, space: &str, strength: f
         Some(scores) => scores[..count].iter().map(|&s| if s > f32::MIN / 2.0 { s } else { f32::NAN }).collect(),
         None => (0..count).map(|at| (count - at) as f32).collect(),
     };
-    set.select(&diversity::spread(&relevance, &vectors, dim, strength, count));
+    let go_on = || call.check_clock().is_ok();
+    match diversity::spread_while(&relevance, &vectors, dim, strength, count, go_on) {
+        Some(order) => set.select(&order),
+        None => in_time(call, "spread")?,
+    }
     Ok(())
 }
 
@@ -229,6 +244,11 @@ fn retain(set: &mut Candidates, keep: impl Fn(&ItemRow) -> bool) -> u32 {
     let kept: Vec<u32> = (0..before as u32).filter(|&at| keep(&set.rows()[at as usize])).collect();
     set.select(&kept);
     (before - set.len()) as u32
+}
+
+/// Ends an operation early that is made of many parts; the call then ends by its clock.
+fn in_time(call: &Call, what: &str) -> Result<()> {
+    call.check_clock().map_err(|fault| ReachError::Failed { what: what.to_owned(), detail: fault.to_string() })
 }
 
 fn check_name(what: &str, name: &str) -> Result<()> {

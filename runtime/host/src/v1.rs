@@ -174,6 +174,8 @@ impl State {
         let said = result.as_ref().err().map(ToString::to_string);
         let argument = || said.unwrap_or_else(argument);
         self.call.end_step(start, operation, argument, set);
+        // What the clock cut short is no failure of the operation.
+        self.call.check_clock()?;
         if let Err(error @ ReachError::Failed { .. }) = &result
             && !matches!(operation, "score" | "spread")
         {
@@ -243,7 +245,7 @@ impl visitor::Host for State {
 
     fn recent(&mut self, kinds: Vec<types::EventKind>, limit: u32) -> Result<visitor::Interactions> {
         let call = self.enter()?;
-        let kinds: Vec<EventKind> = kinds.into_iter().map(event_kind).collect();
+        let kinds = event_kinds(&kinds);
         let mut found = visitor::Interactions { items: Vec::new(), kinds: Vec::new(), times: Vec::new() };
         let recent = if call.grants.history() { call.ctx.visitor.recent.as_slice() } else { &[] };
         let wanted = recent.iter().filter(|event| kinds.is_empty() || kinds.contains(&event.kind));
@@ -269,7 +271,9 @@ impl retrieval::Host for State {
         let call = self.enter()?;
         let start = call.start_step(None);
         let specs: Vec<SourceSpec> = sources.into_iter().map(|spec| source(call, spec)).collect();
-        let set = operations::retrieve(call, &specs)?;
+        let set = operations::retrieve(call, &specs);
+        call.check_clock()?;
+        let set = set?;
         let argument = || specs.iter().map(|s| format!("{}:{}", s.name, s.limit)).collect::<Vec<_>>().join(" ");
         call.end_step(start, "retrieve", argument, &set);
         Ok(self.new_set(set)?)
@@ -352,7 +356,7 @@ impl retrieval::HostCandidates for State {
     }
 
     fn without_seen(&mut self, this: Set, kinds: Vec<types::EventKind>) -> Result<u32> {
-        let kinds: Vec<EventKind> = kinds.into_iter().map(event_kind).collect();
+        let kinds = event_kinds(&kinds);
         let argument = || kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" ");
         self.always(&this, "without-seen", argument, |call, set| operations::without_seen(call, set, &kinds))
     }
@@ -409,7 +413,8 @@ fn source(call: &Call, spec: retrieval::Source) -> SourceSpec {
         Origin::Listed(ids) => Source::Listed(call.reach.columns.rows(&ids).into_iter().flatten().collect()),
         Origin::Exploration => Source::Exploration,
     };
-    let kinds = spec.kinds.into_iter().map(item_kind).collect();
+    let kinds: Vec<ItemKind> = spec.kinds.into_iter().map(item_kind).collect();
+    let kinds = ItemKind::ALL.into_iter().filter(|kind| kinds.contains(kind)).collect();
     SourceSpec { name: spec.name, source, limit: spec.limit, kinds }
 }
 
@@ -442,8 +447,9 @@ const EVENT_KINDS: [(types::EventKind, EventKind); 8] = [
     (types::EventKind::Custom, EventKind::Custom),
 ];
 
-fn event_kind(kind: types::EventKind) -> EventKind {
-    EVENT_KINDS.iter().find(|(theirs, _)| *theirs == kind).map_or(EventKind::Custom, |(_, ours)| *ours)
+/// Each once, however often a strategy names it: what is asked for every item must be short.
+fn event_kinds(kinds: &[types::EventKind]) -> Vec<EventKind> {
+    EVENT_KINDS.iter().filter(|(theirs, _)| kinds.contains(theirs)).map(|(_, ours)| *ours).collect()
 }
 
 fn event_kind_out(kind: EventKind) -> types::EventKind {

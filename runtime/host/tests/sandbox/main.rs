@@ -1,7 +1,11 @@
 //! The sandbox as a whole: hostile components and the shipped strategies over an invented shop.
 
-mod component;
+mod calls;
+mod cases;
+mod fuzz;
 mod hostile;
+mod neighbour;
 mod refused;
 mod shipped;
 mod shop;
+mod smith;

@@ -1,0 +1,6 @@
+;; Blocks within blocks, forty thousand deep.
+;; expect: refused needs_too_much: blocks
+(func
+;; repeat 40000: (block
+;; repeat 40000: )
+  )
