@@ -46,6 +46,18 @@ pub fn built(kind: &str) -> PathBuf {
     folder
 }
 
+/// The `qianmian` binary of this build.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let path = target.join("debug").join("qianmian");
+    assert!(path.is_file(), "{} is missing: `cargo xtask test` builds it first", path.display());
+    path
+}
+
 impl Server {
     /// Starts a server with the shipped strategies and nothing else.
     ///
@@ -74,7 +86,12 @@ impl Server {
         Self::with(Config { capture_share: 1.0, ..Config::default() }, state)
     }
 
-    fn with(config: Config, state: State) -> Self {
+    /// Starts a server with a configuration of its own, over a state.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    #[must_use]
+    pub fn with(config: Config, state: State) -> Self {
         // Generous: what is tested is the answer, not how busy the machine is.
         let config = Config { plugins: built("plugins"), strategy_wall_ms: 5_000, ..config };
         let app = App::over(config, state).expect("an application");
@@ -114,6 +131,15 @@ impl Server {
     /// When the server does not answer or the method takes no body.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Reply {
+        self.send_with(method, path, kind, &[], body)
+    }
+
+    /// A request with headers and a body.
+    ///
+    /// # Panics
+    /// As [`Server::send`].
+    #[must_use]
+    pub fn send_with(&self, method: &str, path: &str, kind: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let url = format!("{}{path}", self.url);
         let request = match method {
             "POST" => self.agent.post(url),
@@ -121,6 +147,7 @@ impl Server {
             "PATCH" => self.agent.patch(url),
             other => panic!("{other} takes no body"),
         };
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         read(request.content_type(kind).send(body))
     }
 

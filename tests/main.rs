@@ -19,3 +19,5 @@ mod rollout;
 #[path = "cases/strategies.rs"]
 mod strategies;
 mod tidy;
+#[path = "cases/uploads.rs"]
+mod uploads;

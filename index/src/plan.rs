@@ -43,6 +43,30 @@ pub struct Plan {
     pub retries: usize,
 }
 
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing to search",
+            Self::Scan => "scan",
+            Self::CodeScan => "scan by codes",
+            Self::Gather => "gather",
+            Self::CodeGather => "gather by codes",
+            Self::Walk => "walk",
+            Self::FilteredWalk => "filtered walk",
+        })
+    }
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {:.1}% let through", self.way, 100.0 * self.share)?;
+        if self.width > 0 {
+            write!(f, ", width {}, {} walks", self.width, self.retries + 1)?;
+        }
+        write!(f, ", {} scored, {} again exactly, {} recent", self.scored, self.rescored, self.recent)
+    }
+}
+
 impl Plan {
     /// The plan of a search of several parts: the way of the first, and what all of them cost.
     pub(crate) fn with(mut self, other: &Self) -> Self {

@@ -12,7 +12,11 @@ fn a_strategy_that_traps_is_answered_by_the_fallback() {
     let trap = std::fs::read(built("hostile").join("trap.wasm")).expect("built");
     let reply = server.send("PUT", "/v1/plugins/trap/versions/1.0.0", WASM, &trap);
     assert_eq!(reply.status, 200, "{}", reply.text);
-    assert_eq!(reply.json["checks"].as_array().map(Vec::len), Some(7));
+    let checks: Vec<&str> = reply.json["checks"].as_array().expect("checks").iter().filter_map(|c| c["check"].as_str()).collect();
+    assert_eq!(
+        checks,
+        ["signature", "component", "imports", "compiled", "world", "describe", "schema", "identity", "golden", "smoke"]
+    );
     server.scenario("trap", json!({ "strategy": "trap" }));
     let reply = server.recommend(json!({ "scenario": "trap", "limit": 4, "explain": true }));
     assert_eq!(reply.status, 200, "{}", reply.text);
@@ -33,7 +37,7 @@ fn what_is_no_strategy_is_refused_with_a_reason() {
     let server = Server::empty();
     for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"hello"] {
         let reply = server.send("PUT", "/v1/plugins/x/versions/1.0.0", WASM, bytes);
-        assert_eq!((reply.status, &reply.json["code"]), (422, &"component_refused".into()), "{}", reply.text);
+        assert_eq!((reply.status, &reply.json["code"]), (422, &"not_a_component".into()), "{}", reply.text);
     }
     let home = std::fs::read(built("plugins").join("home.wasm")).expect("built");
     let reply = server.send("PUT", "/v1/plugins/other/versions/1.0.0", WASM, &home);

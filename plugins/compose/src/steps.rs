@@ -55,6 +55,7 @@ pub struct SourceSpec {
     scope: Option<String>,
     attribute: Option<String>,
     ids: Option<Vec<String>>,
+    only: Option<String>,
 }
 
 impl Step {
@@ -135,7 +136,8 @@ impl SourceSpec {
                 return Err(unknown("source", other, known));
             }
         };
-        Ok(source.kinds(self.kinds.as_ref().map_or(kinds, |own| &own.0)))
+        let source = source.kinds(self.kinds.as_ref().map_or(kinds, |own| &own.0));
+        Ok(self.only.iter().fold(source, |source, condition| source.only(condition)))
     }
 
     fn scope(&self) -> Result<Scope> {

@@ -44,13 +44,24 @@ pub struct RequestContext {
     /// Seed of everything random.
     pub seed: u64,
     memo: Mutex<FxHashMap<String, Arc<Vec<f32>>>>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl RequestContext {
     /// A context with an empty memo.
     #[must_use]
     pub fn new(request: Request, visitor: Arc<Visitor>, now: TimeMs, seed: u64) -> Self {
-        Self { request, visitor, now, seed, memo: Mutex::default() }
+        Self { request, visitor, now, seed, memo: Mutex::default(), notes: Mutex::default() }
+    }
+
+    /// Says how something was done, for the explanation.
+    pub fn note(&self, line: String) {
+        self.notes.lock().push(line);
+    }
+
+    /// What was noted, once.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock())
     }
 
     /// The value computed earlier in this request under `key`, or `compute`d now. Sources and feature columns share

@@ -1,6 +1,8 @@
 //! Sources: where candidates come from.
 
+use crate::expr::Expression;
 use crate::{ItemKind, ItemRow};
+use std::sync::Arc;
 
 /// What an item-to-item source starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -110,4 +112,6 @@ pub struct SourceSpec {
     pub limit: u32,
     /// Only these kinds; empty means every kind.
     pub kinds: Vec<ItemKind>,
+    /// Only items this is true for, over columns of the catalogue.
+    pub filter: Option<Arc<Expression>>,
 }

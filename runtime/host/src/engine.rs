@@ -1,6 +1,7 @@
 //! The engine every strategy shares: its configuration, its clock, and loading.
 
 use crate::call::{State, TABLE_ELEMENTS};
+use crate::code::{self, CodeKey};
 use crate::expressions::Expressions;
 use crate::strategy::Strategy;
 use crate::{LoadError, inspect, v1};
@@ -70,13 +71,52 @@ impl Host {
     /// # Errors
     /// The first check it does not pass.
     pub fn load(&self, component: &[u8]) -> Result<Arc<Strategy>, LoadError> {
+        self.check(component)?;
+        let compiled = Component::from_binary(&self.shared.engine, component)
+            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        self.describe(&compiled, component)
+    }
+
+    /// Reads every byte of a component before any of it is compiled.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self, component: &[u8]) -> Result<(), LoadError> {
         if component.len() > self.config.max_component {
             return Err(LoadError::TooLarge { got: component.len(), limit: self.config.max_component });
         }
-        inspect::check(component, self.config.max_memory)?;
-        let compiled = Component::from_binary(&self.shared.engine, component)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        let contract = v1::Contract::new(&self.linker, &compiled)
+        inspect::check(component, self.config.max_memory)
+    }
+
+    /// Checks and compiles a component without running any of it: machine code to be sealed with [`CodeKey::seal`]. A
+    /// hostile one may take gigabytes and minutes, so this belongs in a process with limits.
+    ///
+    /// # Errors
+    /// As [`Host::check`], and what the compiler says.
+    pub fn compile(&self, component: &[u8]) -> Result<Vec<u8>, LoadError> {
+        self.check(component)?;
+        code::compile(&self.shared.engine, component)
+    }
+
+    /// A strategy from code that was sealed for it; `None` when the seal is not this key's, or the code is of another
+    /// version or configuration of the engine: compile it again then.
+    ///
+    /// # Errors
+    /// As [`Host::load`].
+    pub fn load_sealed(
+        &self,
+        key: &CodeKey,
+        component: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Arc<Strategy>>, LoadError> {
+        self.check(component)?;
+        let compiled = code::open(&self.shared.engine, key, component, sealed);
+        compiled.map(|compiled| self.describe(&compiled, component)).transpose()
+    }
+
+    /// Fits a compiled component to the contract and asks it what it is.
+    fn describe(&self, compiled: &Component, component: &[u8]) -> Result<Arc<Strategy>, LoadError> {
+        let contract = v1::Contract::new(&self.linker, compiled)
             .map_err(|error| LoadError::World { world: v1::WORLD, detail: format!("{error:#}") })?;
         Strategy::new(Arc::clone(&self.shared), contract, component).map(Arc::new)
     }

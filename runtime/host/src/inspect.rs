@@ -69,3 +69,57 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
 fn within(what: &'static str, got: u64, limit: u64) -> Result<(), LoadError> {
     if got > limit { Err(LoadError::Needs { what, got, limit }) } else { Ok(()) }
 }
+
+/// The contents of the last custom section of this name in a component that was checked.
+#[must_use]
+pub fn section<'a>(component: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut depth = 0usize;
+    let mut found = None;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.ok()? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if depth == 0 && section.name() == name => found = Some(section.data()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A component with one more custom section at its end.
+#[must_use]
+pub fn with_section(component: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(data.len() + name.len() + 10);
+    length(&mut body, name.len());
+    body.extend_from_slice(name.as_bytes());
+    body.extend_from_slice(data);
+    let mut whole = component.to_vec();
+    whole.push(0);
+    length(&mut whole, body.len());
+    whole.extend_from_slice(&body);
+    whole
+}
+
+/// Unsigned LEB128.
+fn length(to: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        to.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    to.push(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_comes_back_and_the_last_one_counts() {
+        let component = wat::parse_str("(component (core module (@custom \"note\" \"inner\")))").unwrap();
+        assert_eq!(section(&component, "note"), None, "a module's own is not the component's");
+        let long = vec![b'x'; 300];
+        let with = with_section(&with_section(&component, "note", b"first"), "note", &long);
+        assert_eq!(section(&with, "note"), Some(long.as_slice()));
+        assert!(Validator::new_with_features(features()).validate_all(&with).is_ok());
+    }
+}

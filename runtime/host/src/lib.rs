@@ -9,6 +9,7 @@
 //! is written once, in `operations`, over the types of `qianmian-core`.
 
 mod call;
+mod code;
 mod engine;
 mod expressions;
 mod fault;
@@ -19,8 +20,10 @@ mod operations;
 mod strategy;
 mod v1;
 
+pub use code::CodeKey;
 pub use engine::{Host, HostConfig};
 pub use fault::{Fault, LoadError};
+pub use inspect::{section, with_section};
 pub use limits::{Limits, Usage};
 pub use needs::Needs;
 pub use strategy::{Description, Outcome, Step, Strategy};

@@ -18,12 +18,16 @@ const RANK_SHIFT: f32 = 60.0;
 /// Longest name of a source or column, bytes.
 const NAME_BYTES: usize = 128;
 
+/// Sources of a set, or weights of them: more are refused before any of them costs something.
+pub(crate) fn few_enough(what: &str, count: usize) -> Result<()> {
+    if count > MAX_SOURCES {
+        return Err(invalid(format!("{count} {what} for one set: at most {MAX_SOURCES}")));
+    }
+    Ok(())
+}
+
 /// Finds candidates from all sources. A source that cannot answer finds nothing and degrades the answer.
 pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidates> {
-    // Before any is asked: a search costs more than a source record.
-    if specs.len() > MAX_SOURCES {
-        return Err(invalid(format!("{} sources in one set: at most {MAX_SOURCES}", specs.len())));
-    }
     let total: usize = specs.iter().map(|spec| spec.limit as usize).sum();
     if total > call.limits.candidates {
         return Err(invalid(format!("the sources ask for {total} candidates: at most {}", call.limits.candidates)));
@@ -32,13 +36,12 @@ pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidat
     for spec in specs {
         check_name("source", &spec.name)?;
         in_time(call, "retrieve")?;
-        let granted = call.grants.source(spec.source.kind());
-        let granted = granted.and_then(|()| spec.source.space().map_or(Ok(()), |space| call.grants.space(space)));
-        let rows = match granted.and_then(|()| call.reach.retrieval.retrieve(&call.ctx, spec)) {
+        let rows = match granted(call, spec).and_then(|()| call.reach.retrieval.retrieve(&call.ctx, spec)) {
             Ok(mut rows) => {
                 rows.truncate(spec.limit as usize);
                 rows
             }
+            Err(error @ ReachError::Invalid(_)) => return Err(error),
             Err(error) => {
                 call.degrade(format!("source:{}", spec.name), &error);
                 Vec::new()
@@ -47,6 +50,13 @@ pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidat
         found.push((Arc::from(spec.name.as_str()), rows));
     }
     Candidates::union(&found).map_err(invalid)
+}
+
+/// Whether the strategy may ask this source.
+fn granted(call: &Call, spec: &SourceSpec) -> Result<()> {
+    call.grants.source(spec.source.kind())?;
+    spec.source.space().map_or(Ok(()), |space| call.grants.space(space))?;
+    spec.filter.iter().flat_map(|filter| filter.columns()).try_for_each(|column| call.grants.column(column))
 }
 
 /// A column: the set's own first, then the host's. A source this set has not is one that found nothing.
@@ -137,9 +147,7 @@ pub(crate) fn blend(call: &Call, set: &mut Candidates, weights: &[(String, f32)]
         let rank = |name: &str| name.strip_prefix("source.").is_some_and(|rest| rest.ends_with(".rank"));
         set.columns().iter().filter(|column| rank(&column.name)).for_each(|column| add(&column.values, 1.0));
     }
-    if weights.len() > MAX_SOURCES {
-        return Err(invalid(format!("{} weights: a set has at most {MAX_SOURCES} sources", weights.len())));
-    }
+    few_enough("weights", weights.len())?;
     for (name, weight) in weights {
         if !weight.is_finite() {
             return Err(invalid(format!("the weight of source {name:?} is {weight}: expected a finite number")));

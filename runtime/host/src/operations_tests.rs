@@ -66,7 +66,7 @@ fn call(visitor: Visitor) -> Call {
 fn listed(name: &str, rows: &[u32]) -> SourceSpec {
     let rows: Vec<ItemRow> = rows.iter().copied().map(ItemRow).collect();
     let limit = rows.len() as u32;
-    SourceSpec { name: name.to_owned(), source: Source::Listed(rows), limit, kinds: Vec::new() }
+    SourceSpec { name: name.to_owned(), source: Source::Listed(rows), limit, kinds: Vec::new(), filter: None }
 }
 
 fn set(call: &mut Call, rows: &[u32]) -> Candidates {

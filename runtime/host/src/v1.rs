@@ -270,7 +270,8 @@ impl retrieval::Host for State {
     fn retrieve(&mut self, sources: Vec<retrieval::Source>) -> Result<Set, HostError> {
         let call = self.enter()?;
         let start = call.start_step(None);
-        let specs: Vec<SourceSpec> = sources.into_iter().map(|spec| source(call, spec)).collect();
+        operations::few_enough("sources", sources.len())?;
+        let specs: Vec<SourceSpec> = sources.into_iter().map(|spec| source(call, spec)).collect::<Result<_, _>>()?;
         let set = operations::retrieve(call, &specs);
         call.check_clock()?;
         let set = set?;
@@ -389,7 +390,7 @@ fn degrade(call: &mut Call, what: &str, name: &str, error: &ReachError) {
     }
 }
 
-fn source(call: &Call, spec: retrieval::Source) -> SourceSpec {
+fn source(call: &Call, spec: retrieval::Source) -> Result<SourceSpec, ReachError> {
     use retrieval::Origin;
     let source = match spec.origin {
         Origin::NearVisitor(space) => Source::NearVisitor { space },
@@ -415,7 +416,8 @@ fn source(call: &Call, spec: retrieval::Source) -> SourceSpec {
     };
     let kinds: Vec<ItemKind> = spec.kinds.into_iter().map(item_kind).collect();
     let kinds = ItemKind::ALL.into_iter().filter(|kind| kinds.contains(kind)).collect();
-    SourceSpec { name: spec.name, source, limit: spec.limit, kinds }
+    let filter = (!spec.filter.is_empty()).then(|| call.expressions.get(&spec.filter)).transpose()?;
+    Ok(SourceSpec { name: spec.name, source, limit: spec.limit, kinds, filter })
 }
 
 fn basis(from: retrieval::Basis) -> Basis {

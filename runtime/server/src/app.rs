@@ -1,13 +1,14 @@
 //! The one place that builds everything.
 
+use crate::breaker::Breakers;
 use crate::config::Config;
 use crate::embeddings::EmbeddingStore;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::ml::ModelStore;
-use crate::plugins::Plugins;
+use crate::plugins::{Compiler, Plugins, TrustedKeys};
 use crate::pool::CpuPool;
-use crate::reach::{LiveReach, VisitorVectors};
+use crate::reach::{Filters, LiveReach, VisitorVectors};
 use crate::recommend::ground::LiveGround;
 use crate::recommend::{compose, now_ms};
 use crate::replay::CaptureWriter;
@@ -33,6 +34,8 @@ pub struct App {
     pub plugins: Plugins,
     /// Scenarios.
     pub scenarios: Scenarios,
+    /// Which components are not run for a while.
+    pub breakers: Breakers,
     /// Where strategies and models run.
     pub pool: CpuPool,
     /// What the server counts.
@@ -60,7 +63,9 @@ impl App {
     pub fn over(config: Config, state: State) -> anyhow::Result<Arc<Self>> {
         let state = Arc::new(state);
         let host = Arc::new(Host::new(HostConfig::default()).context("cannot start the sandbox")?);
-        let plugins = Plugins::load(host, Arc::clone(&state))?;
+        let code = state.folder().map(|folder| folder.join("compiled"));
+        let compiler = Compiler::new(host, config.compiler.clone(), code)?;
+        let plugins = Plugins::load(compiler, TrustedKeys::new(&config.trusted_keys)?, Arc::clone(&state))?;
         let new = plugins.install_folder(&config.plugins)?;
         tracing::info!(new, folder = %config.plugins.display(), "bundled strategies");
         let spaces = Arc::new(Spaces::new());
@@ -68,8 +73,9 @@ impl App {
         let models = ModelStore::load(Arc::clone(&state))?;
         let embeddings = EmbeddingStore::load(Arc::clone(&state), Arc::clone(&spaces), Arc::clone(&vectors))?;
         let scenarios = Scenarios::load(Arc::clone(&state), &plugins)?;
-        let live = LiveReach { state: Arc::clone(&state), spaces, models: models.live(), vectors };
+        let live = LiveReach { state: Arc::clone(&state), spaces, models: models.live(), vectors, filters: Filters::default() };
         let app = Self {
+            breakers: Breakers::default(),
             pool: CpuPool::new(config.threads(), config.compose_queue)?,
             metrics: Metrics::new()?,
             reach: live.into_reach(),

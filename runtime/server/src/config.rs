@@ -32,6 +32,13 @@ pub struct Config {
     pub capture_share: f64,
     /// Days a capture is kept.
     pub capture_days: u32,
+    /// Public keys of minisign, in base64. With one or more, only strategies that one of them signed are taken and run,
+    /// beside those of the plugins folder.
+    pub trusted_keys: Vec<String>,
+    /// The `qianmian` binary that compiles strategies in a process of its own; without one, this process does. The
+    /// commands set it to themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<PathBuf>,
     /// Freezes the clock of recommendations at this moment (milliseconds since 1970 UTC): to serve and measure a shop
     /// of the past as it was then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +60,8 @@ impl Default for Config {
             max_unknown_items: 1_000_000,
             capture_share: 0.01,
             capture_days: 7,
+            trusted_keys: Vec::new(),
+            compiler: None,
             frozen_clock: None,
         }
     }
@@ -99,7 +108,10 @@ impl Config {
             };
             table.insert(key, parsed);
         }
-        let config = table.try_into::<Self>().context("the configuration has a wrong or unknown setting")?;
+        let mut config = table.try_into::<Self>().context("the configuration has a wrong or unknown setting")?;
+        if config.compiler.is_none() {
+            config.compiler = std::env::current_exe().ok();
+        }
         let share = config.capture_share;
         anyhow::ensure!((0.0..=1.0).contains(&share), "capture_share is {share}: expected 0 to 1");
         Ok(config)

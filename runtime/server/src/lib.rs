@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod authoring;
+pub mod breaker;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -23,6 +23,10 @@ pub struct Metrics {
     pub shed: IntCounterVec,
     /// Candidates that were taken out by themselves, by scenario.
     pub rollbacks: IntCounterVec,
+    /// Components that failed too often and are not run for a while, by strategy.
+    pub breakers: IntCounterVec,
+    /// Answers whose strategy used more than four fifths of a budget, by strategy and budget.
+    pub near_limit: IntCounterVec,
     /// Items in the catalogue.
     pub items: IntGauge,
     /// Visitors with a profile.
@@ -63,6 +67,8 @@ impl Metrics {
             events: counter("events_total", "Events by outcome", &["outcome"])?,
             shed: counter("shed_total", "Requests turned away", &["queue"])?,
             rollbacks: counter("rollbacks_total", "Candidates taken out by themselves", &["scenario"])?,
+            breakers: counter("breaker_opened_total", "Components that are not run for a while", &["strategy"])?,
+            near_limit: counter("strategy_near_limit_total", "More than 80% of a budget used", &["strategy", "budget"])?,
             items: gauge("catalogue_items", "Items in the catalogue")?,
             visitors: gauge("visitors", "Visitors with a profile")?,
             registry,

@@ -7,12 +7,13 @@ use crate::rollout::{Candidate, Plan, StoredCandidate};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use qianmian_core::ItemKind;
-use qianmian_host::Strategy;
-use qianmian_state::State;
+use qianmian_host::{Limits, Strategy};
+use qianmian_state::{Registry, State};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// The registry's kinds of document.
@@ -44,9 +45,30 @@ pub struct ScenarioSpec {
     /// Wall clock of one strategy call in milliseconds, 1 to 10,000; without one the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_ms: Option<u64>,
+    /// Budgets of one strategy call besides the wall clock; without one the sandbox's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsSpec>,
     /// What the strategy may reach here of what it needs; without it, all of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow: Option<NeedsSpec>,
+}
+
+/// Budgets of one strategy call; what is left out is the sandbox's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// WebAssembly instructions, roughly: 10,000 to 10,000,000,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+    /// MiB of memory: 1 to 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<u64>,
+    /// Calls into the host: 1 to 10,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_calls: Option<u32>,
+    /// Candidates of one set: 1 to 100,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<u32>,
 }
 
 /// A limit on how often one visitor is shown one item.
@@ -76,6 +98,8 @@ pub struct Release {
     pub strategy: Arc<Strategy>,
     /// Kinds of the fallback.
     pub fallback_kinds: Vec<ItemKind>,
+    /// What ran before with another component: it answers while this one's breaker is open.
+    pub previous: Option<Arc<Release>>,
 }
 
 /// All scenarios, swapped atomically.
@@ -96,8 +120,9 @@ impl Scenarios {
         for document in state.registry.list(KIND)? {
             let spec: ScenarioSpec = serde_json::from_value(document.value.unwrap_or_default())?;
             match release(&document.name, u64::from(document.version), spec, plugins) {
-                Ok(release) => {
-                    live.insert(document.name, Arc::new(release));
+                Ok(made) => {
+                    let previous = earlier(&*state.registry, &document.name, &made, plugins)?;
+                    live.insert(document.name, Arc::new(Release { previous, ..made }));
                 }
                 Err(error) => tracing::error!(scenario = document.name, %error, "a scenario cannot run"),
             }
@@ -246,7 +271,8 @@ impl Scenarios {
         let checked = Self::check(name, spec, plugins)?;
         let json = serde_json::to_value(&checked.spec).map_err(ApiError::internal)?;
         let number = self.state.registry.put(KIND, name, &json).map(u64::from).map_err(ApiError::internal)?;
-        let made = Arc::new(Release { number, ..checked });
+        let previous = self.live.load().get(name).and_then(|live| live.good_before(&checked.strategy));
+        let made = Arc::new(Release { number, previous, ..checked });
         self.live.rcu(|live| {
             let mut next = live.as_ref().clone();
             next.insert(name.to_owned(), Arc::clone(&made));
@@ -307,7 +333,30 @@ fn release(name: &str, number: u64, spec: ScenarioSpec, plugins: &Plugins) -> Re
     Ok(Release { number, ..Release::new(name, spec, Arc::clone(&plugin.strategy))? })
 }
 
+/// The last release of a scenario's history that ran another component and still can.
+fn earlier(
+    registry: &dyn Registry,
+    name: &str,
+    live: &Release,
+    plugins: &Plugins,
+) -> anyhow::Result<Option<Arc<Release>>> {
+    let history = registry.history(KIND, name)?;
+    let before = history.into_iter().rev().filter(|document| u64::from(document.version) < live.number);
+    Ok(before
+        .filter_map(|document| {
+            let spec: ScenarioSpec = serde_json::from_value(document.value?).ok()?;
+            release(name, u64::from(document.version), spec, plugins).ok()
+        })
+        .find(|before| before.strategy.digest() != live.strategy.digest())
+        .map(Arc::new))
+}
+
 impl Release {
+    /// This release, or what ran before it, as what may stand in for `strategy`.
+    fn good_before(self: &Arc<Self>, strategy: &Strategy) -> Option<Arc<Self>> {
+        if self.strategy.digest() == strategy.digest() { self.previous.clone() } else { Some(Arc::clone(self)) }
+    }
+
     /// A release that no registry knows, numbered 0.
     ///
     /// # Errors
@@ -316,7 +365,8 @@ impl Release {
         let fallback_kinds = spec.check()?;
         let parameters = spec.parameters.to_string();
         let strategy = spec.allow.as_ref().map_or(strategy, |allow| Arc::new(strategy.within(allow.allowed())));
-        Ok(Self { scenario: scenario.to_owned(), number: 0, spec, parameters, strategy, fallback_kinds })
+        let scenario = scenario.to_owned();
+        Ok(Self { scenario, number: 0, spec, parameters, strategy, fallback_kinds, previous: None })
     }
 }
 
@@ -328,6 +378,9 @@ impl ScenarioSpec {
         {
             return Err(ApiError::unprocessable("bad_wall_ms", format!("wall_ms is {wall}: expected 1 to 10000")));
         }
+        if let Some(limits) = &self.limits {
+            limits.check()?;
+        }
         if self.fallback_kinds.is_empty() {
             return Ok(vec![ItemKind::Product]);
         }
@@ -336,5 +389,39 @@ impl ScenarioSpec {
             .map(|kind| kind.parse())
             .collect::<Result<_, String>>()
             .map_err(|detail| ApiError::unprocessable("unknown_kind", detail))
+    }
+}
+
+impl LimitsSpec {
+    fn check(&self) -> Result<(), ApiError> {
+        let ranges = [
+            ("fuel", self.fuel, 10_000, 10_000_000_000),
+            ("memory_mb", self.memory_mb, 1, 16),
+            ("host_calls", self.host_calls.map(u64::from), 1, 10_000),
+            ("candidates", self.candidates.map(u64::from), 1, 100_000),
+        ];
+        for (name, value, least, most) in ranges {
+            if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+                let detail = format!("limits.{name} is {value}: expected {least} to {most}");
+                return Err(ApiError::unprocessable("bad_limits", detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Release {
+    /// The budgets of one call, with the server's wall clock where the scenario names none.
+    #[must_use]
+    pub fn limits(&self, wall_ms: u64) -> Limits {
+        let wall = Duration::from_millis(self.spec.wall_ms.unwrap_or(wall_ms));
+        let (limits, own) = (Limits { wall, ..Limits::default() }, self.spec.limits.unwrap_or_default());
+        Limits {
+            fuel: own.fuel.unwrap_or(limits.fuel),
+            memory: own.memory_mb.map_or(limits.memory, |mb| (mb as usize) << 20),
+            host_calls: own.host_calls.unwrap_or(limits.host_calls),
+            candidates: own.candidates.map_or(limits.candidates, |count| count as usize),
+            ..limits
+        }
     }
 }

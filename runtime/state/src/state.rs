@@ -10,7 +10,7 @@ use crate::registry::{Registry, SqliteRegistry};
 use qianmian_core::{Event, TimeMs, Visitor};
 use std::fs::{self, File, TryLockError};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
@@ -44,6 +44,8 @@ pub struct State {
     pub blobs: Arc<BlobStore>,
     /// Answers with everything they depended on.
     pub captures: Arc<Captures>,
+    /// `None` in memory and in a read-only view.
+    folder: Option<PathBuf>,
     /// `None` in a read-only view.
     writer: Option<Writer>,
     /// Keeps other processes out until the writer has stopped.
@@ -82,7 +84,7 @@ impl State {
         let captures = Arc::new(Captures::open_read_only(dir)?);
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue)));
         rebuild(&*log, &folds, until)?;
-        Ok(Self { catalogue, folds, log, registry, blobs, captures, writer: None, _lock: None })
+        Ok(Self { catalogue, folds, log, registry, blobs, captures, folder: None, writer: None, _lock: None })
     }
 
     fn writable(dir: Option<&Path>, lock: Option<File>) -> Result<Self> {
@@ -94,7 +96,14 @@ impl State {
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue)));
         rebuild(&*log, &folds, TimeMs::MAX)?;
         let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
-        Ok(Self { catalogue, folds, log, registry, blobs, captures, writer: Some(writer), _lock: lock })
+        let folder = dir.map(Path::to_path_buf);
+        Ok(Self { catalogue, folds, log, registry, blobs, captures, folder, writer: Some(writer), _lock: lock })
+    }
+
+    /// The data directory, where this process may write to it.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// Hands events over and returns at once. `done` is called on the writer's thread when they are on disk; they are

@@ -10,7 +10,7 @@ pub struct Source(retrieval::Source);
 
 impl Source {
     fn new(name: &str, origin: Origin, limit: u32) -> Self {
-        Self(retrieval::Source { name: name.to_owned(), origin, limit, kinds: Vec::new() })
+        Self(retrieval::Source { name: name.to_owned(), origin, limit, kinds: Vec::new(), filter: String::new() })
     }
 
     /// Nearest to the visitor in an embedding space.
@@ -89,6 +89,14 @@ impl Source {
     #[must_use]
     pub fn kinds(mut self, kinds: &[ItemKind]) -> Self {
         self.0.kinds = kinds.to_vec();
+        self
+    }
+
+    /// Only items that a CEL condition over columns of the catalogue is true for, such as `item.price < 50.0`: the
+    /// source finds its limit of those, where `Set::keep` only takes away afterwards.
+    #[must_use]
+    pub fn only(mut self, condition: &str) -> Self {
+        condition.clone_into(&mut self.0.filter);
         self
     }
 

@@ -126,7 +126,7 @@ pub fn component(parts: &Parts<'_>) -> Vec<u8> {
     (0..6).for_each(|_| description.extend([288, u32::from(needs)]));
     description.push(u32::from(needs));
     let (description, everything) = (words(&description), words(&[296, 1]));
-    let source = words(&[640, 8, 6, 0, 0, 0, 0, 0]);
+    let source = words(&[640, 8, 6, 0, 0, 0, 0, 0, 0, 0]);
     let imports = contract();
     let schema: String = schema.bytes().map(|byte| format!("\\{byte:02x}")).collect();
     let unless_own = |what: &str, text: String| if own.contains(&what) { String::new() } else { text };

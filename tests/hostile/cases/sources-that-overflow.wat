@@ -2,7 +2,7 @@
 ;; expect: page 0
 (func $compose (result i32)
   (i32.store (i32.const 620) (i32.const 0x08000000))
-  (call $tile (i32.const 4096) (i32.const 600) (i32.const 32) (i32.const 32))
+  (call $tile (i32.const 4096) (i32.const 600) (i32.const 40) (i32.const 32))
   (call $retrieve (i32.const 4096) (i32.const 32) (i32.const 700))
   (call $must-not)
   (i32.const 128))

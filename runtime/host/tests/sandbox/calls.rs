@@ -50,7 +50,7 @@ const TEXTS: (u32, [&str; 28]) = (
         "!true",
     ],
 );
-/// Source records, of 32 bytes each.
+/// Source records, of 40 bytes each.
 const SOURCES: (u32, u32) = (20_000, 16);
 /// Lists of texts: an address and a length each.
 const LISTS: u32 = 22_000;
@@ -93,7 +93,8 @@ fn library() -> String {
             9 => [LISTS, 5],
             _ => [origin % 3, 0],
         };
-        sources.extend([name, len, origin.min(11), payload[0], payload[1], origin * 7, 0, 0]);
+        let (filter, filter_len) = if origin % 4 == 0 { texts[21] } else { texts[0] };
+        sources.extend([name, len, origin.min(11), payload[0], payload[1], origin * 7, 0, 0, filter, filter_len]);
     }
     let list: Vec<u32> = texts.iter().rev().flat_map(|&(at, len)| [at, len]).collect();
     let weight = |&(at, len): &(u32, u32)| [at, len, 0.5f32.to_bits()];
@@ -124,7 +125,7 @@ fn argument(kind: char) -> BoxedStrategy<Vec<u32>> {
     match kind {
         'H' => one(prop_oneof![60 => 0u32..4, 4 => 0u32..16, 1 => any::<u32>()].boxed()),
         'T' => place(prop::sample::select(places())),
-        'S' => place((0..SOURCES.1, 0u32..4).prop_map(|(from, count)| (SOURCES.0 + 32 * from, count))),
+        'S' => place((0..SOURCES.1, 0u32..4).prop_map(|(from, count)| (SOURCES.0 + 40 * from, count))),
         'V' => place((0u32..500, prop_oneof![Just(5u32), 0u32..120]).prop_map(|(at, count)| (4 * at, count))),
         'W' => place((0u32..24, 0u32..3).prop_map(|(from, count)| (WEIGHTS + 12 * from, count))),
         'I' => place((0u32..20, 0u32..6).prop_map(|(from, count)| (LISTS + 8 * from, count))),
@@ -149,7 +150,7 @@ fn instruction() -> impl Values<Value = Vec<u32>> {
 fn program() -> impl Values<Value = Vec<Vec<u32>>> {
     prop::collection::vec(instruction(), 0..40).prop_map(|mut program| {
         // It begins with something to work on.
-        program.insert(0, vec![0, SOURCES.0 + 32 * 6, 2]);
+        program.insert(0, vec![0, SOURCES.0 + 40 * 6, 2]);
         program
     })
 }

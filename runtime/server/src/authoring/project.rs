@@ -31,6 +31,8 @@ const PROJECT: &[(&str, &str)] = &[
     (".cargo/config.toml", include_str!("template/config.toml.txt")),
     (".gitignore", "target/\n"),
     ("README.md", include_str!("template/README.md.txt")),
+    ("golden/known.json", include_str!("template/golden-known.json.txt")),
+    ("golden/stranger.json", include_str!("template/golden-stranger.json.txt")),
     ("src/lib.rs", include_str!("template/lib.rs.txt")),
     ("src/schema.json", include_str!("template/schema.json.txt")),
 ];

@@ -10,6 +10,7 @@ mod serve;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// A serving runtime for personalised recommendations.
 #[derive(Debug, Parser)]
@@ -35,6 +36,14 @@ enum Command {
     Plugin(plugin::Plugin),
     /// Compose captured answers again, as they were or with another strategy.
     Replay(replay::Replay),
+    /// What the server starts to compile a strategy within limits: component in, machine code out.
+    #[command(name = crate::plugins::compile::COMMAND, hide = true)]
+    CompileComponent {
+        /// Seconds of processor time.
+        cpu_seconds: u64,
+        /// Bytes of memory.
+        memory: u64,
+    },
     /// Run a published protocol through HTTP and print the figures as JSON.
     Evaluate(evaluate::Evaluate),
 }
@@ -68,7 +77,10 @@ fn moment(text: &str) -> Result<qianmian_core::TimeMs, String> {
 ///
 /// # Errors
 /// What the command could not do, for the person who typed it.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::CompileComponent { cpu_seconds, memory } = cli.command {
+        return Ok(crate::plugins::compile::child(cpu_seconds, memory));
+    }
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("QIANMIAN_LOG")
@@ -84,5 +96,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Plugin(plugin) => plugin.run(),
         Command::Replay(replay) => replay.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
+        Command::CompileComponent { .. } => Ok(()),
     }
+    .map(|()| ExitCode::SUCCESS)
 }

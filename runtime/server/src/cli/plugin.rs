@@ -3,15 +3,15 @@
 use crate::app::App;
 use crate::authoring::{self, Line, Trial};
 use crate::config::Config;
-use crate::needs::NeedsSpec;
 use crate::demo::{PERSONAS, Scale, fill, install_models};
+use crate::needs::NeedsSpec;
+use crate::plugins::golden::{self, Golden};
+use crate::plugins::{self, Signature};
 use anyhow::Context;
 use qianmian_core::TimeMs;
-use qianmian_host::{Host, HostConfig};
 use qianmian_state::State;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The address of a server.
 const URL: &str = "http://127.0.0.1:7700";
@@ -35,6 +35,9 @@ pub(super) enum Plugin {
         /// The project's folder.
         #[arg(default_value = ".")]
         folder: PathBuf,
+        /// Take the pages of the golden cases (golden/*.json) as they are now for right.
+        #[arg(long)]
+        accept: bool,
     },
     /// Run a component in the host's sandbox with its limits, for several visitors, twice.
     Test(Test),
@@ -50,6 +53,9 @@ pub(super) enum Plugin {
         /// The server.
         #[arg(long, default_value = URL, env = "QIANMIAN_URL")]
         url: String,
+        /// Its signature, made by `minisign -S`: a .minisig file.
+        #[arg(long)]
+        signature: Option<PathBuf>,
     },
     /// Make a scenario's release on trial the live one.
     Promote {
@@ -109,14 +115,23 @@ impl Plugin {
                 authoring::create(&name, &folder)?;
                 println!("{}: next, cd there and `qianmian plugin build`; README.md has the rest", folder.display());
             }
-            Self::Build { folder } => println!("{}", authoring::build(&folder)?.display()),
+            Self::Build { folder, accept } => {
+                let path = authoring::build(&folder)?;
+                let cases = bundle(&path, &folder.join("golden"), accept)?;
+                println!("{} ({cases} golden cases)", path.display());
+            }
             Self::Test(test) => return test.run(),
             Self::Inspect { file } => println!("{}", serde_json::to_string_pretty(&inspect(&file)?)?),
-            Self::Push { file, url } => {
+            Self::Push { file, url, signature } => {
                 let said = inspect(&file)?;
                 let (name, version) = (text(&said, "name"), text(&said, "version"));
                 let path = format!("{url}/v1/plugins/{name}/versions/{version}");
-                println!("{}", answer(agent().put(&path).content_type("application/wasm").send(&read(&file)?))?);
+                let mut request = agent().put(&path).content_type("application/wasm");
+                if let Some(signature) = signature {
+                    let text = String::from_utf8(read(&signature)?).context("a .minisig file is text")?;
+                    request = request.header("x-signature", Signature::new(text).header());
+                }
+                println!("{}", answer(request.send(&read(&file)?))?);
             }
             Self::Promote { scenario, url } => println!("{}", call(&url, &scenario, "promote")?),
             Self::Rollback { scenario, url } => println!("{}", call(&url, &scenario, "rollback")?),
@@ -192,14 +207,21 @@ fn text(value: &Value, member: &str) -> String {
 
 fn inspect(file: &Path) -> anyhow::Result<Value> {
     let bytes = read(file)?;
-    let host = Arc::new(Host::new(HostConfig::default())?);
-    let strategy = host.load(&bytes).with_context(|| format!("{} is no strategy", file.display()))?;
-    let said = strategy.description();
-    let schema: Value = serde_json::from_str(&said.parameters_schema).context("the parameters schema is not JSON")?;
+    let plugin = plugins::alone(&bytes).with_context(|| format!("{} is no strategy", file.display()))?;
+    let (said, cases) = (plugin.strategy.description(), Golden::of(&bytes)?);
     Ok(json!({
-        "name": said.name, "version": said.version, "summary": said.summary, "digest": strategy.digest(),
-        "size": bytes.len(), "needs": NeedsSpec::from(&said.needs), "parameters_schema": schema,
+        "name": said.name, "version": said.version, "summary": said.summary, "digest": plugin.strategy.digest(),
+        "size": bytes.len(), "needs": NeedsSpec::from(&said.needs), "parameters_schema": plugin.schema,
+        "golden": cases.iter().map(|case| &case.name).collect::<Vec<_>>(),
     }))
+}
+
+/// Puts the golden cases of a folder into the component; returns how many there are.
+fn bundle(component: &Path, folder: &Path, accept: bool) -> anyhow::Result<usize> {
+    let bytes = read(component)?;
+    let (bytes, cases) = golden::bundle(folder, &bytes, &plugins::alone(&bytes)?, accept)?;
+    std::fs::write(component, bytes).with_context(|| format!("cannot write {}", component.display()))?;
+    Ok(cases)
 }
 
 fn agent() -> ureq::Agent {

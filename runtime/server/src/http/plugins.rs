@@ -4,10 +4,11 @@ use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::needs::NeedsSpec;
-use crate::plugins::{Plugin, UploadReport};
+use crate::plugins::{Plugin, Signature, Upload, UploadReport};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(super) struct PluginView {
     name: String,
     version: String,
     digest: String,
+    /// Whether it failed too often, and is not run for a while.
+    breaker_open: bool,
     summary: String,
     /// JSON Schema of the parameters.
     #[schema(value_type = Object)]
@@ -27,34 +30,45 @@ pub(super) struct PluginView {
     needs: NeedsSpec,
 }
 
-fn view(plugin: &Plugin) -> PluginView {
+fn view(app: &App, plugin: &Plugin) -> PluginView {
     PluginView {
         name: plugin.name.clone(),
         version: plugin.version.clone(),
         digest: plugin.strategy.digest().to_owned(),
+        breaker_open: app.breakers.of(plugin.strategy.digest()).is_open(),
         summary: plugin.strategy.description().summary.clone(),
         parameters_schema: plugin.schema.clone(),
         needs: NeedsSpec::from(&plugin.strategy.description().needs),
     }
 }
 
-/// Uploads a strategy component; nothing is stored unless every check passes.
+/// Uploads a strategy component; nothing is stored unless every check passes. Where the server trusts keys, the header
+/// `X-Signature` holds the `.minisig` file in base64.
 #[utoipa::path(put, path = "/v1/plugins/{name}/versions/{version}", tag = "strategy",
     params(("name" = String, Path), ("version" = String, Path)),
     request_body(content = Vec<u8>, content_type = "application/wasm"),
-    responses((status = 200, body = UploadReport), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = UploadReport), (status = 409, body = Problem),
+        (status = 422, description = "The check that failed, and those passed before it", body = Problem)))]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Json<UploadReport>, ApiError> {
-    blocking(move || app.plugins.upload(&name, &version, &bytes).map(Json)).await
+    let header = headers.get("x-signature").map(|value| value.to_str().unwrap_or_default());
+    let signature = header.map(Signature::from_header).transpose()?;
+    blocking(move || {
+        let upload =
+            Upload { name: &name, version: &version, component: &bytes, signature: signature.as_ref() };
+        app.plugins.upload(&upload).map(Json)
+    })
+    .await
 }
 
 /// Every version of every strategy.
 #[utoipa::path(get, path = "/v1/plugins", tag = "strategy", responses((status = 200, body = Vec<PluginView>)))]
 pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<PluginView>> {
-    Json(app.plugins.list().iter().map(|plugin| view(plugin)).collect())
+    Json(app.plugins.list().iter().map(|plugin| view(&app, plugin)).collect())
 }
 
 /// Every version of one strategy.
@@ -65,7 +79,7 @@ pub(super) async fn get(
     Path(name): Path<String>,
 ) -> Result<Json<Vec<PluginView>>, ApiError> {
     let found: Vec<PluginView> =
-        app.plugins.list().iter().filter(|plugin| plugin.name == name).map(|plugin| view(plugin)).collect();
+        app.plugins.list().iter().filter(|plugin| plugin.name == name).map(|plugin| view(&app, plugin)).collect();
     if found.is_empty() {
         return Err(ApiError::not_found("unknown_strategy", format!("no strategy named {name:?}")));
     }

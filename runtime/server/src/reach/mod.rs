@@ -2,10 +2,12 @@
 
 mod columns;
 mod features;
+mod filters;
 mod retrieval;
 mod scoring;
 mod visitor_vector;
 
+pub use filters::Filters;
 pub use features::{check_features, feature_matrix, is_set_column};
 pub use visitor_vector::{VisitorVector, VisitorVectors};
 
@@ -25,6 +27,8 @@ pub struct LiveReach {
     pub models: Arc<Models>,
     /// How each space turns a visitor into a vector.
     pub vectors: Arc<VisitorVectors>,
+    /// The filters of sources.
+    pub filters: Filters,
 }
 
 impl LiveReach {

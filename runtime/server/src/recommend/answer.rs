@@ -92,7 +92,7 @@ pub struct StrategyId {
 /// What answered instead of the strategy.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Fallback {
-    /// `popular`: what is trending, through the same guards.
+    /// `popular`: what is trending, through the same guards; `previous`: the page of the release before.
     #[serde(skip_deserializing, default = "popular")]
     pub kind: &'static str,
     /// Why: `strategy_trap`, `strategy_timeout` ...
@@ -144,6 +144,9 @@ pub struct Explanation {
     pub removed: Vec<Removed>,
     /// What each host operation did, in order.
     pub steps: Vec<serde_json::Value>,
+    /// How embedding spaces were searched.
+    #[serde(default)]
+    pub searches: Vec<String>,
     /// What the strategy wrote to its log.
     pub log: Vec<String>,
     /// What the call used of its budgets.

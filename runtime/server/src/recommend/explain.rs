@@ -56,5 +56,5 @@ pub(super) fn explain(app: &App, ctx: &RequestContext, ran: Ran<'_>, usage: &Usa
         "fuel": usage.fuel, "wall_us": usage.wall.as_micros() as u64, "memory": usage.memory,
         "host_calls": usage.host_calls,
     });
-    answer.explanation = Some(Explanation { removed: removed.to_vec(), steps, log, usage });
+    answer.explanation = Some(Explanation { removed: removed.to_vec(), steps, searches: ctx.take_notes(), log, usage });
 }

@@ -1,27 +1,31 @@
 //! A recommendation: request -> scenario's release -> visitor snapshot -> sandbox -> guards -> answer.
 
 pub mod answer;
+mod compose;
 mod explain;
 mod fallback;
 pub mod ground;
 mod guards;
 
 pub use answer::{Answer, RecommendRequest};
+pub use compose::{Composed, compose};
 
 use crate::app::App;
+use crate::breaker::Change;
 use crate::error::ApiError;
 use crate::pool::PoolError;
 use crate::replay::{Recorder, Taken};
 use crate::rollout::{Candidate, LivePage, Verdict};
 use crate::scenario::Release;
-use answer::{Fallback, Removed, Served, StrategyId};
-use ground::{Ground, LiveGround, RecordingGround};
-use guards::Guards;
-use qianmian_core::{Reach, Request, RequestContext, TimeMs, Visitor};
-use qianmian_host::{Limits, Outcome, Usage};
-use std::collections::BTreeMap;
+use answer::Fallback;
+use compose::without_strategy;
+use ground::{LiveGround, RecordingGround};
+use qianmian_core::{Request, RequestContext, TimeMs, Visitor};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The code of answers while a component is not run.
+const BREAKER_OPEN: &str = "breaker_open";
 
 /// Milliseconds since 1970 UTC, now.
 #[must_use]
@@ -70,8 +74,9 @@ async fn answer(
     let trial = candidate.as_ref().filter(|candidate| candidate.answers(who)).cloned();
     let release = trial.as_ref().map_or(live, |candidate| Arc::clone(&candidate.release));
     let (worker, shared) = (Arc::clone(app), Arc::clone(&ctx));
+    let on_trial = trial.is_some();
     let (composed, taken) =
-        app.pool.run(move || record(&worker, release, shared)).await.map_err(|error| match error {
+        app.pool.run(move || if on_trial { record(&worker, release, shared) } else { guarded(&worker, release, shared) }).await.map_err(|error| match error {
             PoolError::Full => {
                 app.metrics.shed.with_label_values(&["compose"]).inc();
                 ApiError::overloaded("every compose thread is busy and the queue is full; try again in a second")
@@ -135,6 +140,47 @@ fn shadow(app: &Arc<App>, candidate: Arc<Candidate>, ctx: Arc<RequestContext>, l
             app.metrics.shed.with_label_values(&["shadow"]).inc();
         }
     });
+}
+
+/// Composes with the live release, unless its component's breaker is open: then with what ran before, or not at all.
+fn guarded(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Composed, Option<Taken>) {
+    let breaker = app.breakers.of(release.strategy.digest());
+    if !breaker.admits(Instant::now()) {
+        return (stand_in(app, &release, &ctx), None);
+    }
+    let (composed, taken) = record(app, Arc::clone(&release), ctx);
+    // Refusing is the strategy's right, and a full sandbox is ours.
+    let code = composed.answer.fallback.as_ref().map(|fallback| fallback.code.as_str());
+    let failed = code.is_some_and(|code| !matches!(code, "strategy_reject" | "sandbox_busy"));
+    let strategy = &release.strategy.description().name;
+    match breaker.report(failed, Instant::now()) {
+        Change::Opened(pause) => {
+            tracing::error!(strategy, digest = release.strategy.digest(), ?pause, fault = composed.fault, "breaker opened");
+            app.metrics.breakers.with_label_values(&[strategy]).inc();
+        }
+        Change::Closed => tracing::info!(strategy, digest = release.strategy.digest(), "breaker closed"),
+        Change::None => {}
+    }
+    (composed, taken)
+}
+
+/// The answer while a component is not run.
+fn stand_in(app: &App, release: &Arc<Release>, ctx: &Arc<RequestContext>) -> Composed {
+    let ground = LiveGround::new(app);
+    let why = "the strategy failed too often and is not run for a while";
+    let before = release.previous.as_ref().filter(|before| !app.breakers.of(before.strategy.digest()).is_open());
+    let mut composed = match before {
+        Some(before) => compose(app, &app.reach, &ground, before, ctx),
+        None => without_strategy(app, &ground, release, ctx, (BREAKER_OPEN, why)),
+    };
+    let fallback = composed.answer.fallback.take();
+    // Where the stand-in failed too, its own reason is the one to mend.
+    composed.answer.fallback = fallback.filter(|own| own.code != BREAKER_OPEN).or_else(|| {
+        let kind = if before.is_some() { "previous" } else { "popular" };
+        let detail = ctx.request.explain.then(|| why.to_owned());
+        Some(Fallback { kind, code: BREAKER_OPEN.to_owned(), detail })
+    });
+    composed
 }
 
 /// Composes and writes down what that depended on: whether it is kept is known when the strategy has run, and what is not
@@ -207,77 +253,6 @@ fn resolve(app: &App, asked: RecommendRequest, id: String) -> Result<(Request, V
         explain: asked.explain.unwrap_or(false),
     };
     Ok((request, unknown))
-}
-
-/// What came of a composition.
-pub struct Composed {
-    /// The answer, but for what the edge adds.
-    pub answer: Answer,
-    /// What the guards took out.
-    pub removed: Vec<Removed>,
-    /// What the strategy used.
-    pub usage: Usage,
-    /// Why the strategy failed, in words; empty when it did not.
-    pub fault: String,
-}
-
-/// Runs the release's strategy over `reach` and gives the host the last word over `ground`. On a CPU thread. It depends on
-/// nothing else but the explanation, which reads live columns.
-#[must_use]
-pub fn compose(
-    app: &App,
-    reach: &Reach,
-    ground: &dyn Ground,
-    release: &Release,
-    ctx: &Arc<RequestContext>,
-) -> Composed {
-    let wall = release.spec.wall_ms.unwrap_or(app.config.strategy_wall_ms);
-    let limits = Limits { wall: Duration::from_millis(wall), ..Limits::default() };
-    let outcome: Outcome = release.strategy.compose(Arc::clone(ctx), reach, &release.parameters, &limits);
-    let mut degraded = outcome.degraded;
-    let (page, fault) = match outcome.page {
-        Ok(page) => (page, None),
-        Err(fault) => (fallback::popular(ground, ctx, release), Some((fault.code(), fault.to_string()))),
-    };
-    let guards = Guards::new(ground, ctx, release);
-    let Served { mut shelves, removed } = guards.apply(&page);
-    let wanted = ctx.request.limit as usize;
-    let served: usize = shelves.iter().map(|shelf| shelf.slots.len()).sum();
-    // An empty page, or holes the guards made, are filled; a short page the strategy meant is left alone.
-    if (served == 0 || !removed.is_empty()) && served < wanted {
-        let missing = if served == 0 { wanted } else { removed.len().min(wanted - served) };
-        if guards.backfill(&mut shelves, missing) > 0 {
-            degraded.push("backfilled".to_owned());
-        }
-    }
-    let description = release.strategy.description();
-    let said = fault.as_ref().map(|(_, detail)| detail.clone()).unwrap_or_default();
-    let mut answer = Answer {
-        request_id: ctx.request.id.clone(),
-        scenario: release.scenario.clone(),
-        release: release.number,
-        strategy: StrategyId {
-            name: description.name.clone(),
-            version: description.version.clone(),
-            digest: release.strategy.digest().to_owned(),
-        },
-        variants: BTreeMap::new(),
-        degraded,
-        fallback: fault.map(|(code, detail)| Fallback {
-            kind: "popular",
-            code: code.to_owned(),
-            detail: ctx.request.explain.then_some(detail),
-        }),
-        shelves,
-        unknown_items: Vec::new(),
-        explanation: None,
-        took_us: 0,
-    };
-    if ctx.request.explain {
-        let ran = explain::Ran { page: &page, removed: &removed, steps: outcome.steps, log: outcome.log };
-        explain::explain(app, ctx, ran, &outcome.usage, &mut answer);
-    }
-    Composed { answer, removed, usage: outcome.usage, fault: said }
 }
 
 /// The same request id gives the same seed: an answer can be computed again.

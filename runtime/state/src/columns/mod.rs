@@ -121,6 +121,12 @@ impl Folds {
         }
     }
 
+    /// Whether a column depends on the catalogue alone: not on events, the visitor, the request or the clock.
+    #[must_use]
+    pub fn is_of_catalogue(name: &str) -> bool {
+        item::OF_CATALOGUE.contains(&name) || name.starts_with("item.attributes.")
+    }
+
     /// The names [`Self::column`] knows, for error messages. `NAME` stands for any name.
     #[must_use]
     pub const fn names() -> &'static [&'static str] {

@@ -30,13 +30,21 @@ impl Folds {
     /// At most `spec.limit` rows, best first. Nothing for the two embedding sources, which are not folded here, and
     /// where there is nothing to start from (no request items, no history, an unknown channel).
     ///
+    /// `only` is a bitmap of the rows that may be found, for what `spec.filter` says: row `64 * i + j` is bit `j` of word `i`.
+    ///
     /// Scores: bought together, viewed together and next after: sums of weighted cosines; buy again: orders, fading with
     /// a half-life of a year since the last, plus up to 1 for what others order now; trending: log2 of the decayed
     /// events (so they can be below 0); newest: minus the age in days; same: share of the anchors, or of the interest,
     /// plus up to 0.1 for popularity; listed: 1 falling to 0; exploration: near 1 for items never shown.
     #[must_use]
-    pub fn retrieve(&self, catalogue: &Catalogue, ctx: &RequestContext, spec: &SourceSpec) -> Vec<(ItemRow, f32)> {
-        let pick = Pick::new(catalogue, ctx, spec);
+    pub fn retrieve(
+        &self,
+        catalogue: &Catalogue,
+        ctx: &RequestContext,
+        spec: &SourceSpec,
+        only: Option<&[u64]>,
+    ) -> Vec<(ItemRow, f32)> {
+        let pick = Pick::new(catalogue, ctx, spec, only);
         match &spec.source {
             Source::NearVisitor { .. } | Source::NearItems { .. } => Vec::new(),
             Source::BoughtTogether(basis) => self.together(&pick, catalogue, ctx, Relation::Bought, *basis),

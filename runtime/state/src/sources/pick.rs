@@ -12,14 +12,21 @@ pub(super) struct Pick<'a> {
     gate: Gate<'a>,
     kinds: &'a [ItemKind],
     barred: FxHashSet<ItemRow>,
+    only: Option<&'a [u64]>,
     limit: usize,
 }
 
 impl<'a> Pick<'a> {
-    pub fn new(catalogue: &'a Catalogue, ctx: &RequestContext, spec: &'a SourceSpec) -> Self {
+    pub fn new(
+        catalogue: &'a Catalogue,
+        ctx: &RequestContext,
+        spec: &'a SourceSpec,
+        only: Option<&'a [u64]>,
+    ) -> Self {
         let request = &ctx.request;
         let barred = request.items.iter().chain(&request.exclude).copied().collect();
-        Self { catalogue, gate: Gate::new(catalogue, ctx), kinds: &spec.kinds, barred, limit: spec.limit as usize }
+        let (gate, limit) = (Gate::new(catalogue, ctx), spec.limit as usize);
+        Self { catalogue, gate, kinds: &spec.kinds, barred, only, limit }
     }
 
     /// The kinds asked for, each once.
@@ -29,7 +36,8 @@ impl<'a> Pick<'a> {
     }
 
     pub fn allows(&self, row: ItemRow) -> bool {
-        !self.barred.contains(&row)
+        self.only.is_none_or(|words| words.get(row.index() / 64).is_some_and(|word| word >> (row.0 % 64) & 1 == 1))
+            && !self.barred.contains(&row)
             && self.gate.check(row).is_ok()
             && (self.kinds.is_empty() || self.kinds.contains(&self.catalogue.kind[row.index()]))
     }

@@ -9,7 +9,7 @@ use qianmian_core::{Event, EventKind, ItemKind, Request};
 use std::sync::Arc;
 
 fn spec(source: Source) -> SourceSpec {
-    SourceSpec { name: "s".into(), source, limit: 10, kinds: vec![] }
+    SourceSpec { name: "s".into(), source, limit: 10, kinds: vec![], filter: None }
 }
 
 struct Case {
@@ -34,7 +34,7 @@ impl Case {
 
     fn ids(&self, ctx: &RequestContext, spec: &SourceSpec) -> Vec<String> {
         let catalogue = self.store.current();
-        let found = self.folds.retrieve(&catalogue, ctx, spec);
+        let found = self.folds.retrieve(&catalogue, ctx, spec, None);
         assert!(found.windows(2).all(|w| w[0].1 >= w[1].1), "best first: {found:?}");
         found.iter().map(|(row, _)| catalogue.ids[row.index()].to_string()).collect()
     }
@@ -207,7 +207,7 @@ proptest! {
         for source in sources {
             let kinds: Vec<ItemKind> = kind.map(|k| ItemKind::ALL[k]).into_iter().collect();
             let spec = SourceSpec { limit, kinds: kinds.clone(), ..spec(source) };
-            let found = case.folds.retrieve(&catalogue, &ctx, &spec);
+            let found = case.folds.retrieve(&catalogue, &ctx, &spec, None);
             prop_assert!(found.len() <= limit as usize);
             for (at, (row, score)) in found.iter().enumerate() {
                 prop_assert!(score.is_finite(), "{spec:?}");
@@ -220,7 +220,7 @@ proptest! {
                     prop_assert!(before > *score || (before == *score && ids.0 < ids.1), "{spec:?} out of order");
                 }
             }
-            prop_assert_eq!(found, case.folds.retrieve(&catalogue, &ctx, &spec), "not the same twice");
+            prop_assert_eq!(found, case.folds.retrieve(&catalogue, &ctx, &spec, None), "not the same twice");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A strategy that says who it is and then traps.
+//! A strategy that passes the checks of an upload and then traps.
 
 use qianmian_sdk::prelude::*;
 
@@ -6,11 +6,17 @@ struct Trap;
 
 impl Strategy for Trap {
     type Parameters = serde_json::Value;
-    const ABOUT: About =
-        About { name: "trap", version: "1.0.0", summary: "Traps.", parameters_schema: "{}", attributes: &[] };
+    const ABOUT: About = About {
+        name: "trap",
+        version: "1.0.0",
+        summary: "Traps.",
+        parameters_schema: "{}",
+        needs: Needs::NOTHING,
+    };
 
-    fn compose(_: &Request, _: Self::Parameters) -> Result<Page> {
-        panic!("on purpose")
+    fn compose(request: &Request, _: Self::Parameters) -> Result<Page> {
+        assert!(request.scenario == "smoke", "on purpose");
+        Ok(Page::new())
     }
 }
 

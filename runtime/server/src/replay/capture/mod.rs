@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Raised when the shape below changes: an older capture is then told apart and not misread.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What one composition leaves behind, still in the process's own terms.
 pub(crate) struct Taken {
@@ -193,6 +193,7 @@ pub struct CapturedSource {
     limit: u32,
     kinds: Vec<String>,
     source: CapturedFrom,
+    filter: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -45,7 +45,8 @@ impl<'a> Namer<'a> {
             Source::Exploration => CapturedFrom::Exploration,
         };
         let kinds = spec.kinds.iter().map(ToString::to_string).collect();
-        CapturedSource { name: spec.name.clone(), limit: spec.limit, kinds, source }
+        let filter = spec.filter.as_ref().map(|filter| filter.source().to_owned());
+        CapturedSource { name: spec.name.clone(), limit: spec.limit, kinds, source, filter }
     }
 
     pub fn call(&mut self, call: &Call) -> CapturedCall {

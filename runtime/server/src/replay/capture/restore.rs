@@ -33,7 +33,8 @@ impl Rower {
             CapturedFrom::Exploration => Source::Exploration,
         };
         let kinds = spec.kinds.iter().map(|kind| kind.parse().map_err(anyhow::Error::msg)).collect::<Result<_, _>>()?;
-        Ok(SourceSpec { name: spec.name.clone(), source, limit: spec.limit, kinds })
+        let filter = spec.filter.as_deref().map(Expression::parse).transpose()?.map(Arc::new);
+        Ok(SourceSpec { name: spec.name.clone(), source, limit: spec.limit, kinds, filter })
     }
 
     pub fn call(&self, call: CapturedCall) -> anyhow::Result<Call> {

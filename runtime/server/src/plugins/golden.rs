@@ -1,0 +1,186 @@
+//! Golden cases: pages that an author has looked at and wants again. They travel inside the component, in a custom
+//! section, and are composed over the invented shop.
+
+use super::Plugin;
+use super::invented::Invented;
+use anyhow::{Context, ensure};
+use qianmian_core::{Columns, Page, Request, RequestContext, Visitor};
+use qianmian_host::{Limits, Outcome, section, with_section};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The section's name.
+const SECTION: &str = "qianmian:golden";
+/// Cases of one component.
+const MOST: usize = 50;
+
+/// One case. Only `page` is needed, and that is written by `plugin build --accept`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// The file's name without its end.
+    #[serde(default)]
+    pub name: String,
+    /// Items of the invented shop, at most 5,000.
+    #[serde(default = "thousand")]
+    pub shop: u32,
+    /// True for the visitor with a history, false for one that nobody knows.
+    #[serde(default)]
+    pub known: bool,
+    /// The scenario's parameters.
+    #[serde(default = "nothing")]
+    pub parameters: Value,
+    /// Ids of items that are looked at, or in the cart: `i0`, `i1`, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
+    /// Slots wanted.
+    #[serde(default = "dozen")]
+    pub limit: u32,
+    /// What is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Vec<GoldenShelf>>,
+}
+
+/// A shelf of an expected page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenShelf {
+    /// Its id.
+    pub id: String,
+    /// Ids of its items, in order.
+    pub items: Vec<String>,
+}
+
+fn thousand() -> u32 {
+    1_000
+}
+
+fn dozen() -> u32 {
+    12
+}
+
+fn nothing() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+impl Golden {
+    /// The cases a component brings.
+    ///
+    /// # Errors
+    /// A section that is not what it should be.
+    pub fn of(component: &[u8]) -> anyhow::Result<Vec<Self>> {
+        let Some(text) = section(component, SECTION) else { return Ok(Vec::new()) };
+        let cases: Vec<Self> = serde_json::from_slice(text).context("the golden cases are not what they should be")?;
+        ensure!(cases.len() <= MOST, "{} golden cases: at most {MOST}", cases.len());
+        Ok(cases)
+    }
+
+    /// The page as it is now.
+    ///
+    /// # Errors
+    /// What is wrong with the case, or why there is no page.
+    pub fn compose(&self, plugin: &Plugin) -> anyhow::Result<Vec<GoldenShelf>> {
+        plugin.check_parameters(&self.parameters)?;
+        let outcome = compose(plugin, self.shop, self.known, &self.parameters.to_string(), &self.items, self.limit)?;
+        let page = outcome.page?;
+        Ok(shelves(self.shop, &page))
+    }
+
+    /// Holds the page as it is now against the expected one.
+    ///
+    /// # Errors
+    /// As [`Golden::compose`], and where the pages differ.
+    pub fn check(&self, plugin: &Plugin) -> anyhow::Result<()> {
+        let expected = self.page.as_ref().context("it has no page: `plugin build --accept` writes it")?;
+        let got = self.compose(plugin)?;
+        for (at, shelf) in expected.iter().enumerate() {
+            let Some(now) = got.get(at) else { anyhow::bail!("shelf {} is not there any more", shelf.id) };
+            ensure!(now.id == shelf.id, "shelf {} is {}, expected {}", at + 1, now.id, shelf.id);
+            let differs = (0..shelf.items.len().max(now.items.len())).find(|i| now.items.get(*i) != shelf.items.get(*i));
+            if let Some(slot) = differs {
+                let said = |item: Option<&String>| item.map_or("nothing", String::as_str).to_owned();
+                anyhow::bail!(
+                    "shelf {}, slot {} is {}, expected {}",
+                    shelf.id,
+                    slot + 1,
+                    said(now.items.get(slot)),
+                    said(shelf.items.get(slot))
+                );
+            }
+        }
+        ensure!(got.len() == expected.len(), "{} shelves, expected {}", got.len(), expected.len());
+        Ok(())
+    }
+}
+
+/// One composition over the invented shop, with time enough for a busy machine.
+///
+/// # Errors
+/// An item the shop does not have, or a shop that is too large.
+pub(super) fn compose(
+    plugin: &Plugin,
+    shop: u32,
+    known: bool,
+    parameters: &str,
+    items: &[String],
+    limit: u32,
+) -> anyhow::Result<Outcome> {
+    ensure!(shop <= 5_000, "the shop has {shop} items: at most 5000");
+    let invented = Invented { items: shop };
+    let rows = invented.rows(items).into_iter().zip(items);
+    let items = rows
+        .map(|(row, id)| row.with_context(|| format!("the shop has no item {id:?}: they are i0 to i{}", shop.max(1) - 1)));
+    let request = Request {
+        id: "golden".to_owned(),
+        scenario: "smoke".to_owned(),
+        visitor: known.then(|| "known".to_owned()),
+        items: items.collect::<anyhow::Result<_>>()?,
+        limit,
+        personalised: true,
+        ..Request::default()
+    };
+    let visitor = if known { invented.known() } else { Visitor::default() };
+    let ctx = Arc::new(RequestContext::new(request, Arc::new(visitor), 1_000_000_000_000, 1));
+    let limits = Limits { wall: Duration::from_secs(5), ..Limits::default() };
+    Ok(plugin.strategy.compose(ctx, &invented.reach(), parameters, &limits))
+}
+
+pub(super) fn shelves(shop: u32, page: &Page) -> Vec<GoldenShelf> {
+    let ids = |rows: &[qianmian_core::ItemRow]| {
+        Invented { items: shop }.ids(rows).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    page.shelves.iter().map(|shelf| GoldenShelf { id: shelf.id.clone(), items: ids(shelf.slots.rows()) }).collect()
+}
+
+/// Puts the cases of a folder (`*.json`) into a component; with `accept` each page is written as it is now, into its
+/// file too. Returns the component and how many cases it has.
+///
+/// # Errors
+/// A case that cannot be read, or whose page is another one.
+pub fn bundle(folder: &Path, component: &[u8], plugin: &Plugin, accept: bool) -> anyhow::Result<(Vec<u8>, usize)> {
+    if !folder.is_dir() {
+        return Ok((component.to_vec(), 0));
+    }
+    let mut files: Vec<_> = std::fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    files.sort();
+    let mut cases = Vec::with_capacity(files.len());
+    for file in &files {
+        let place = || format!("the golden case {}", file.display());
+        let mut case: Golden = serde_json::from_slice(&std::fs::read(file)?).with_context(place)?;
+        case.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if accept {
+            case.page = Some(case.compose(plugin).with_context(place)?);
+            std::fs::write(file, serde_json::to_string_pretty(&case)? + "\n").with_context(place)?;
+        } else {
+            case.check(plugin).with_context(|| format!("{}; if it is right now, build with --accept", place()))?;
+        }
+        cases.push(case);
+    }
+    ensure!(cases.len() <= MOST, "{} golden cases: at most {MOST}", cases.len());
+    let text = serde_json::to_vec(&cases)?;
+    Ok(if cases.is_empty() { (component.to_vec(), 0) } else { (with_section(component, SECTION, &text), cases.len()) })
+}
