@@ -6,6 +6,8 @@ mod authoring;
 mod browser;
 #[path = "cases/contract.rs"]
 mod contract;
+#[path = "cases/hostile.rs"]
+mod hostile;
 #[path = "cases/learning.rs"]
 mod learning;
 #[path = "cases/recommend.rs"]

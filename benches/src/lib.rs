@@ -6,10 +6,12 @@
 //! - [`process`]: servers as child processes;
 //! - [`peer`]: the Python peer, its environment and the data both sides serve;
 //! - [`shop`]: that data loaded into a server under test over HTTP;
-//! - [`twin`], [`sandbox`]: a strategy written natively, and what the sandbox costs against it.
+//! - [`twin`], [`sandbox`]: a strategy written natively, and what the sandbox costs against it;
+//! - [`hostile`]: how late a strategy that never ends is stopped, and what its neighbour feels.
 
 #![allow(clippy::disallowed_methods, reason = "a load generator waits until a request is due, a bench for its servers")]
 
+pub mod hostile;
 pub mod http1;
 pub mod lines;
 pub mod load;

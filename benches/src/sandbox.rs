@@ -8,7 +8,7 @@ use qianmian::recommend::now_ms;
 use qianmian::scenario::Release;
 use qianmian::{App, Config};
 use qianmian_core::{ItemRow, Page, Request, RequestContext};
-use qianmian_host::{Limits, Outcome};
+use qianmian_host::{Limits, Outcome, Strategy};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,8 +66,30 @@ impl Pair {
     }
 
     fn wasm(&self, visitor: usize) -> Outcome {
-        let ctx = Arc::new(self.ctx(visitor));
-        self.release.strategy.compose(ctx, &self.app.reach, &self.release.parameters, &self.limits)
+        self.run(&self.release.strategy, visitor, &self.limits)
+    }
+
+    /// Loads another strategy into the same engine.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn load(&self, component: &[u8]) -> Result<Arc<Strategy>> {
+        let plugin = self.app.plugins.try_out(component).map_err(|error| anyhow!("{error:?}"))?;
+        Ok(Arc::clone(&plugin.strategy))
+    }
+
+    /// Runs a strategy for a visitor.
+    #[must_use]
+    pub fn run(&self, strategy: &Strategy, visitor: usize, limits: &Limits) -> Outcome {
+        strategy.compose(Arc::new(self.ctx(visitor)), &self.app.reach, &self.release.parameters, limits)
+    }
+
+    /// Composes the bench's page once.
+    ///
+    /// # Errors
+    /// When the strategy fails.
+    pub fn compose(&self, visitor: usize) -> Result<()> {
+        self.wasm(visitor).page.map(drop).map_err(|fault| anyhow!("the strategy failed: {fault}"))
     }
 
     fn native(&self, visitor: usize) -> Result<Page> {
@@ -79,7 +101,7 @@ impl Pair {
     /// # Errors
     /// When a composition fails.
     pub fn throughput(&self, bench: &'static str, rounds: usize, each: Duration) -> Result<Line> {
-        let wasm = |visitor| self.wasm(visitor).page.map(drop).map_err(|fault| anyhow!("the strategy failed: {fault}"));
+        let wasm = |visitor| self.compose(visitor);
         let native = |visitor| self.native(visitor).map(drop);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..rounds {

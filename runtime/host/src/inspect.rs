@@ -2,10 +2,32 @@
 
 use crate::call::TABLE_ELEMENTS;
 use crate::{LoadError, v1};
-use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds, Validator, WasmFeatures};
+use wasmparser::{
+    BinaryReaderError, ComponentInstance, ComponentTypeRef, FunctionBody, Operator, Parser, Payload, TypeBounds,
+    Validator, WasmFeatures,
+};
 
 /// Core modules and instances a component may be made of; a strategy needs three or four.
 pub(crate) const MAX_CORE_INSTANCES: u64 = 16;
+
+/// Components inside, and instances of them. Each may be made of several instances of another, so that they multiply;
+/// a strategy needs none.
+const MAX_COMPONENTS: u64 = 16;
+
+/// Functions of all modules together; a JavaScript engine has 3,000.
+const MAX_FUNCTIONS: u64 = 20_000;
+
+/// Bytes of one function; the largest of a JavaScript engine has 60,000. Compiling one takes memory by the square of it.
+const MAX_FUNCTION: u64 = 128 << 10;
+
+/// Variables of all functions together: ten bytes may declare fifty thousand of them.
+const MAX_LOCALS: u64 = 200_000;
+
+/// Blocks within blocks, of one function.
+const MAX_NESTING: u64 = 2_000;
+
+/// Ways out of all jump tables together.
+const MAX_TARGETS: u64 = 100_000;
 
 /// What WebAssembly a strategy may use: no threads, no memory64, no relaxed SIMD, no GC, nothing asynchronous.
 fn features() -> WasmFeatures {
@@ -15,8 +37,12 @@ fn features() -> WasmFeatures {
 /// Bytes in a page of linear memory.
 const PAGE: u64 = 65_536;
 
-/// Checks that `bytes` are a valid component that imports nothing but the contract, and starts with at most
-/// `max_memory` bytes.
+fn invalid(error: BinaryReaderError) -> LoadError {
+    LoadError::Invalid(error.to_string())
+}
+
+/// Checks that `bytes` are a valid component that imports nothing but the contract, starts with at most `max_memory`
+/// bytes, and has nothing that takes much longer to compile than to read.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -26,15 +52,25 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
         Some([0, b'a', b's', b'm', ..]) => return Err(LoadError::NotAComponent("a core module or of another version")),
         _ => return Err(LoadError::NotAComponent("something else entirely")),
     }
-    let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
     Validator::new_with_features(features()).validate_all(bytes).map_err(invalid)?;
+    let mut sums = Sums::default();
     let mut depth = 0usize;
-    let mut instances = 0u64;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(invalid)? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::ModuleSection { .. } => depth += 1,
+            Payload::ComponentSection { .. } => {
+                depth += 1;
+                sums.components += 1;
+            }
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::InstanceSection(section) => instances += u64::from(section.count()),
+            Payload::InstanceSection(section) => sums.core_instances += u64::from(section.count()),
+            Payload::ComponentInstanceSection(section) => {
+                for instance in section {
+                    let made = matches!(instance.map_err(invalid)?, ComponentInstance::Instantiate { .. });
+                    sums.components += u64::from(made);
+                }
+            }
+            Payload::CodeSectionEntry(body) => sums.add(&body)?,
             Payload::MemorySection(section) => {
                 for memory in section {
                     let pages = memory.map_err(invalid)?.initial;
@@ -62,8 +98,48 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
             }
             _ => {}
         }
+        sums.check()?;
     }
-    within("core instances", instances, MAX_CORE_INSTANCES)
+    Ok(())
+}
+
+/// What all parts of a component add up to.
+#[derive(Default)]
+struct Sums {
+    core_instances: u64,
+    components: u64,
+    functions: u64,
+    locals: u64,
+    targets: u64,
+}
+
+impl Sums {
+    fn add(&mut self, body: &FunctionBody<'_>) -> Result<(), LoadError> {
+        self.functions += 1;
+        within("bytes of one function", body.range().len() as u64, MAX_FUNCTION)?;
+        for locals in body.get_locals_reader().map_err(invalid)? {
+            self.locals += u64::from(locals.map_err(invalid)?.0);
+        }
+        let mut nesting = 0u64;
+        for operator in body.get_operators_reader().map_err(invalid)? {
+            match operator.map_err(invalid)? {
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => nesting += 1,
+                Operator::End => nesting = nesting.saturating_sub(1),
+                Operator::BrTable { targets } => self.targets += u64::from(targets.len()),
+                _ => {}
+            }
+            within("blocks within blocks", nesting, MAX_NESTING)?;
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), LoadError> {
+        within("core instances", self.core_instances, MAX_CORE_INSTANCES)?;
+        within("components inside", self.components, MAX_COMPONENTS)?;
+        within("functions", self.functions, MAX_FUNCTIONS)?;
+        within("locals", self.locals, MAX_LOCALS)?;
+        within("targets of jump tables", self.targets, MAX_TARGETS)
+    }
 }
 
 fn within(what: &'static str, got: u64, limit: u64) -> Result<(), LoadError> {

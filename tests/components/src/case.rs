@@ -111,7 +111,8 @@ impl Case {
         let Some((count, text)) = line.trim().strip_prefix(";; repeat ").and_then(|rest| rest.split_once(": ")) else {
             return format!("{line}\n");
         };
-        (0..self.number::<usize>(count)).map(|n| text.replace('#', &n.to_string())).collect()
+        let texts = (0..self.number::<usize>(count)).map(|n| text.replace('#', &n.to_string()));
+        texts.flat_map(|text| [text, " ".to_owned()]).collect()
     }
 
     /// Its bytes, under a name where it has a prelude.
@@ -122,14 +123,30 @@ impl Case {
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         match self.whole {
             Whole::Fields => {
-                let own: Vec<&str> = self.own.iter().map(String::as_str).collect();
                 let body = if self.text.contains("(func $compose") { "(call $compose)" } else { "(i32.const 128)" };
-                component(&Parts { name, pages: self.pages, extra: &self.text, body, own: &own, ..Parts::default() })
+                self.with_body(name, body)
             }
             Whole::Core => from_core(&self.text),
             Whole::Component => wat::parse_str(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.name)),
             Whole::Bytes => self.text.trim_end().as_bytes().to_vec(),
         }
+    }
+
+    /// The same, but that it gives an empty page while an upload is tried out: for the scenario `smoke`, or any other
+    /// whose name has five bytes.
+    ///
+    /// # Panics
+    /// When it is not made of fields with a `$compose`.
+    #[must_use]
+    pub fn sly(&self, name: &str) -> Vec<u8> {
+        assert!(self.whole == Whole::Fields && self.text.contains("(func $compose"), "{} cannot be sly", self.name);
+        let smoke = "(if (i32.eq (local.get 1) (i32.const 5)) (then (return (i32.const 128))))";
+        self.with_body(name, &format!("{smoke} (call $compose)"))
+    }
+
+    fn with_body(&self, name: &str, body: &str) -> Vec<u8> {
+        let own: Vec<&str> = self.own.iter().map(String::as_str).collect();
+        component(&Parts { name, pages: self.pages, extra: &self.text, body, own: &own, ..Parts::default() })
     }
 }
 

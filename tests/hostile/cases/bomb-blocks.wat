@@ -1,5 +1,5 @@
 ;; Blocks within blocks, forty thousand deep.
-;; expect: refused needs_too_much: blocks
+;; expect: refused needs_too_much: blocks within blocks
 (func
 ;; repeat 40000: (block
 ;; repeat 40000: )

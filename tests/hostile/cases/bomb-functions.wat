@@ -1,3 +1,3 @@
 ;; More functions than any strategy has.
-;; expect: refused needs_too_much: functions
+;; expect: refused needs_too_much: the component needs functions: 20001
 ;; repeat 60000: (func)

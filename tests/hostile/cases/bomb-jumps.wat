@@ -1,8 +1,12 @@
-;; Fifty jumps with fifty thousand ways each.
-;; expect: refused needs_too_much: targets
+;; Three jumps with fifty thousand ways each.
+;; expect: refused needs_too_much: targets of jump tables
 (func (param i32)
-  (block $out
-;; repeat 1: (br_table
-;; repeat 60000: $out
-;; repeat 1: (local.get 0))
-  ))
+  (block $out (br_table
+;; repeat 50000: $out
+    (local.get 0)))
+  (block $out (br_table
+;; repeat 50000: $out
+    (local.get 0)))
+  (block $out (br_table
+;; repeat 50000: $out
+    (local.get 0))))

@@ -1,5 +1,17 @@
-;; A thousand functions with fifty thousand variables each.
+;; Five functions with fifty thousand variables each: four bytes declare as many as one likes.
 ;; expect: refused needs_too_much: locals
-(type $none (func))
-;; repeat 40: (func (local $v v128)
-;; repeat 1: )
+(func (local
+;; repeat 50000: i64
+  ))
+(func (local
+;; repeat 50000: i64
+  ))
+(func (local
+;; repeat 50000: i64
+  ))
+(func (local
+;; repeat 50000: i64
+  ))
+(func (local
+;; repeat 50000: i64
+  ))

@@ -1,5 +1,5 @@
-;; Components within components, ninety deep.
-;; expect: refused needs_too_much: component
+;; Components within components, forty deep.
+;; expect: refused needs_too_much: components inside
 ;; whole: component
-;; repeat 90: (component
-;; repeat 90: )
+;; repeat 40: (component
+;; repeat 40: )

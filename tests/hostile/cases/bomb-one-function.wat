@@ -1,5 +1,5 @@
-;; One function of a megabyte.
+;; One function of several hundred thousand bytes.
 ;; expect: refused needs_too_much: bytes of one function
 (func $large (param i64) (result i64) (local.get 0)
-;; repeat 130000: (i64.add (i64.mul (i64.const #) (local.get 0)))
+;; repeat 60000: (i64.add (i64.mul (i64.const #) (local.get 0)))
   )

@@ -59,8 +59,8 @@ const WEIGHTS: u32 = 23_000;
 
 /// What each operation of `calls.wat` takes: a handle, a text, an address and a length of something, a number, a float.
 const OPERATIONS: [&str; 27] = [
-    "S", "H", "H", "HT", "HT", "HTV", "HT", "HT", "HTT", "HT", "HW", "HTFN", "HTNE", "HI", "HK", "HR", "HN", "HN", "H", "T",
-    "", "", "", "KN", "T", "HTI", "NN",
+    "S", "H", "H", "HT", "HT", "HTV", "HT", "HT", "HTT", "HT", "HW", "HTFN", "HTNE", "HI", "HK", "HR", "HN", "HN", "H",
+    "T", "", "", "", "KN", "T", "HTI", "NN",
 ];
 
 static INTERPRETER: LazyLock<Arc<Strategy>> = LazyLock::new(|| {

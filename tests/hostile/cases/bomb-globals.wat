@@ -1,0 +1,3 @@
+;; A hundred thousand variables of the module.
+;; expect: refused invalid_component
+;; repeat 100000: (global (mut i64) (i64.const #))
