@@ -77,3 +77,31 @@ fn a_missing_model_or_space_degrades_and_does_not_fail() {
     assert_eq!(served(&reply.json).len(), 4);
     assert!(reply.json["degraded"].as_array().is_some_and(|d| !d.is_empty()), "{}", reply.text);
 }
+
+#[test]
+fn a_source_finds_its_limit_of_what_its_filter_lets_through() {
+    let server = Server::empty();
+    let item = |n: u32| {
+        let angle = n as f32 / 200.0;
+        json!({ "id": format!("p{n:03}"), "price": n, "embeddings": { "looks": [angle.cos(), angle.sin()] } })
+    };
+    server.items(&(0..200).map(item).collect::<Vec<_>>());
+    let near = |only: &str| {
+        json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "x", "steps": [
+            { "retrieve": [ { "source": "near_items", "space": "looks", "limit": 5, "only": only } ] } ] } ] } })
+    };
+    let ask = || server.recommend(json!({ "scenario": "s", "items": ["p000"], "limit": 5, "explain": true })).json;
+    server.scenario("s", near("item.price >= 150.0"));
+    let answer = ask();
+    assert_eq!(served(&answer), ["p150", "p151", "p152", "p153", "p154"], "{answer}");
+    let search = answer["explanation"]["searches"][0].as_str().expect("how it was searched");
+    assert!(search.starts_with("near_items: 5 of 5 in looks, gather: 25.0% let through"), "{search}");
+    // A changed price is seen by the next request.
+    assert_eq!(server.send("PATCH", "/v1/catalog/items/p150", "application/json", b"{\"price\": 1}").status, 200);
+    assert_eq!(served(&ask()), ["p151", "p152", "p153", "p154", "p155"]);
+    // Of the visitor and of statistics nothing may be read: the strategy is told, and the scenario refused.
+    let wrong = near("item.price >= 150.0 && visitor.orders < 3.0").to_string();
+    let reply = server.send("PUT", "/v1/scenarios/s", "application/json", wrong.as_bytes());
+    assert_eq!((reply.status, &reply.json["code"]), (422, &json!("refused_by_strategy")), "{}", reply.text);
+    assert!(reply.text.contains("visitor.orders"), "{}", reply.text);
+}

@@ -364,7 +364,10 @@ impl Release {
     pub fn new(scenario: &str, spec: ScenarioSpec, strategy: Arc<Strategy>) -> Result<Self, ApiError> {
         let fallback_kinds = spec.check()?;
         let parameters = spec.parameters.to_string();
-        let strategy = spec.allow.as_ref().map_or(strategy, |allow| Arc::new(strategy.within(allow.allowed())));
+        let strategy = match &spec.allow {
+            Some(allow) => Arc::new(strategy.within(allow.allowed())),
+            None => strategy,
+        };
         let scenario = scenario.to_owned();
         Ok(Self { scenario, number: 0, spec, parameters, strategy, fallback_kinds, previous: None })
     }

@@ -1,6 +1,7 @@
 //! From a capture's terms to the process's own: places become rows.
 
 use super::*;
+use qianmian_core::expr::Expression;
 
 /// Places to rows, while a capture is replayed.
 pub(super) struct Rower {
