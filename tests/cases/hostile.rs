@@ -110,7 +110,7 @@ fn schemas_that_bite_are_refused_or_harmless() {
     let server = shop();
     let deep = format!("{}{}", r#"{"not":"#.repeat(200), "{}".to_owned() + &"}".repeat(200));
     let schemas = [
-        (r#"{"$ref":"#"}"#, "round in a circle"),
+        (r##"{"$ref":"#"}"##, "round in a circle"),
         (r##"{"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}},"$ref":"#/$defs/a"}"##, "round in two"),
         (r##"{"$defs":{"a":{"anyOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/a"}]}},"$ref":"#/$defs/a"}"##, "branching"),
         (r#"{"$ref":"http://127.0.0.1:1/schema"}"#, "somebody else's"),

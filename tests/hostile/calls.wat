@@ -1,7 +1,8 @@
 ;; Does what a program in its parameters says: host calls in any order, with any arguments.
 ;;
 ;; A program is words of six characters, six bits each from '0' on, lowest first. An instruction is the number of an
-;; operation and its arguments. A handle below 16 is one of the last sets made, any other is meant as it is.
+;; operation and its arguments. A handle below 16 is one of the sets that are there, any other is meant as it is. What is
+;; dropped or put on a shelf is not there any more, but for a handle from 8 on: it is used again later.
 (global $at (mut i32) (i32.const 0))
 (global $end (mut i32) (i32.const 0))
 (global $sets (mut i32) (i32.const 0))
@@ -17,11 +18,25 @@
 (func $set (result i32) (local $word i32)
   (local.set $word (call $word))
   (if (i32.ge_u (local.get $word) (i32.const 16)) (then (return (local.get $word))))
-  (i32.load (i32.add (i32.const 2000) (i32.mul (local.get $word) (i32.const 4)))))
+  (i32.load (call $place (local.get $word))))
+(func $place (param $word i32) (result i32)
+  (if (i32.eqz (global.get $sets)) (then (call $made (call $trending (i32.const 50)))))
+  (local.set $word (i32.rem_u (local.get $word) (global.get $sets)))
+  (i32.add (i32.const 2000) (i32.mul (local.get $word) (i32.const 4))))
+(func $away (result i32) (local $word i32) (local $place i32) (local $set i32)
+  (local.set $word (call $word))
+  (if (i32.ge_u (local.get $word) (i32.const 16)) (then (return (local.get $word))))
+  (local.set $place (call $place (local.get $word)))
+  (local.set $set (i32.load (local.get $place)))
+  (if (i32.lt_u (local.get $word) (i32.const 8))
+    (then
+      (global.set $sets (i32.sub (global.get $sets) (i32.const 1)))
+      (i32.store (local.get $place) (i32.load (i32.add (i32.const 2000) (i32.mul (global.get $sets) (i32.const 4)))))))
+  (local.get $set))
 (func $made (param $set i32)
-  (i32.store (i32.add (i32.const 2000) (i32.mul (i32.rem_u (global.get $sets) (i32.const 16)) (i32.const 4)))
-    (local.get $set))
-  (global.set $sets (i32.add (global.get $sets) (i32.const 1))))
+  (i32.store (i32.add (i32.const 2000) (i32.mul (global.get $sets) (i32.const 4))) (local.get $set))
+  (if (i32.lt_u (global.get $sets) (i32.const 99))
+    (then (global.set $sets (i32.add (global.get $sets) (i32.const 1))))))
 (func $shelf (param $set i32) (param $title i32) (param $title-len i32) (param $copies i32) (param $copies-len i32)
   (local $at i32)
   (local.set $at (i32.add (i32.const 60000) (i32.mul (global.get $shelves) (i32.const 28))))
@@ -41,14 +56,14 @@
       (local.get $operation)))
     ;; 26: writes a word anywhere.
     (i32.store (i32.and (call $word) (i32.const 0xfffc)) (call $word)) (return))
-    (call $shelf (call $set) (call $word) (call $word) (call $word) (call $word)) (return))
+    (call $shelf (call $away) (call $word) (call $word) (call $word) (call $word)) (return))
     (call $attribute (call $word) (call $word) (i32.const 700)) (return))
     (call $recent (call $word) (call $word) (call $word) (i32.const 700)) (return))
     (call $tags (i32.const 700)) (return))
     (drop (call $orders)) (return))
     (drop (call $known)) (return))
     (call $write (call $word) (call $word)) (return))
-    (call $drop (call $set)) (return))
+    (call $drop (call $away)) (return))
     (call $made (call $split (call $set) (call $word))) (return))
     (call $take (call $set) (call $word)) (return))
     (drop (call $without (call $set) (call $word) (call $word))) (return))

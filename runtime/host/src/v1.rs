@@ -414,8 +414,9 @@ fn source(call: &Call, spec: retrieval::Source) -> Result<SourceSpec, ReachError
         Origin::Listed(ids) => Source::Listed(call.reach.columns.rows(&ids).into_iter().flatten().collect()),
         Origin::Exploration => Source::Exploration,
     };
-    let kinds: Vec<ItemKind> = spec.kinds.into_iter().map(item_kind).collect();
-    let kinds = ItemKind::ALL.into_iter().filter(|kind| kinds.contains(kind)).collect();
+    let mut named = [false; ItemKind::ALL.len()];
+    spec.kinds.into_iter().for_each(|kind| named[item_kind(kind) as usize] = true);
+    let kinds = ItemKind::ALL.into_iter().filter(|kind| named[*kind as usize]).collect();
     let filter = (!spec.filter.is_empty()).then(|| call.expressions.get(&spec.filter)).transpose()?;
     Ok(SourceSpec { name: spec.name, source, limit: spec.limit, kinds, filter })
 }
@@ -451,7 +452,9 @@ const EVENT_KINDS: [(types::EventKind, EventKind); 8] = [
 
 /// Each once, however often a strategy names it: what is asked for every item must be short.
 fn event_kinds(kinds: &[types::EventKind]) -> Vec<EventKind> {
-    EVENT_KINDS.iter().filter(|(theirs, _)| kinds.contains(theirs)).map(|(_, ours)| *ours).collect()
+    let mut named = [false; EVENT_KINDS.len()];
+    kinds.iter().for_each(|kind| named[*kind as usize] = true);
+    EVENT_KINDS.iter().filter(|(theirs, _)| named[*theirs as usize]).map(|(_, ours)| *ours).collect()
 }
 
 fn event_kind_out(kind: EventKind) -> types::EventKind {

@@ -4,6 +4,9 @@ use crate::maker::{Parts, component, from_core};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Begins a line of the text that stands for many.
+const REPEAT: &str = ";; repeat ";
+
 /// One hostile strategy.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -62,7 +65,8 @@ impl Case {
             wall: None,
             text: String::new(),
         };
-        let header = text.lines().take_while(|line| line.starts_with(";;"));
+        let is_header = |line: &&str| line.starts_with(";;") && !line.starts_with(REPEAT);
+        let header = text.lines().take_while(is_header);
         let mut expected = None;
         for line in header.map(|line| line.trim_start_matches(';').trim()) {
             let (key, value) = line.split_once(": ").unwrap_or_default();
@@ -77,7 +81,7 @@ impl Case {
         }
         assert!(!case.about.is_empty(), "{}: the header says not what it does", case.name);
         case.expected = expected.unwrap_or_else(|| panic!("{}: the header has no `expect: `", case.name));
-        let rest = text.lines().skip_while(|line| line.starts_with(";;"));
+        let rest = text.lines().skip_while(is_header);
         case.text = rest.map(|line| case.repeated(line)).collect();
         case
     }
@@ -108,7 +112,7 @@ impl Case {
 
     /// `;; repeat N: TEXT` is the text so many times, `#` being the number.
     fn repeated(&self, line: &str) -> String {
-        let Some((count, text)) = line.trim().strip_prefix(";; repeat ").and_then(|rest| rest.split_once(": ")) else {
+        let Some((count, text)) = line.trim().strip_prefix(REPEAT).and_then(|rest| rest.split_once(": ")) else {
             return format!("{line}\n");
         };
         let texts = (0..self.number::<usize>(count)).map(|n| text.replace('#', &n.to_string()));

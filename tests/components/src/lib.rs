@@ -5,9 +5,11 @@
 //! how a case is written stands in `tests/hostile/README.md`. [`random`] makes components that nobody wrote.
 
 mod case;
+mod imports;
 mod maker;
 mod smith;
 
 pub use case::{Case, Expected, Whole, case, cases};
-pub use maker::{NAME, Parts, component, contract, from_core, words};
+pub use imports::contract;
+pub use maker::{NAME, Parts, component, from_core, words};
 pub use smith::random;

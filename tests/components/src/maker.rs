@@ -1,5 +1,6 @@
 //! Components written by hand: core WebAssembly text with a body for `compose`, made a component of our world.
 
+use crate::imports::contract;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -36,45 +37,6 @@ impl Default for Parts<'_> {
 #[must_use]
 pub fn words(values: &[u32]) -> String {
     values.iter().flat_map(|value| value.to_le_bytes()).map(|byte| format!("\\{byte:02x}")).collect()
-}
-
-/// Every import of the contract as core WebAssembly sees it: interface, name, identifier, signature.
-const IMPORTS: [(&str, &str, &str, &str); 26] = [
-    ("log", "write", "write", "(param i32 i32)"),
-    ("visitor", "known", "known", "(result i32)"),
-    ("visitor", "orders", "orders", "(result i32)"),
-    ("visitor", "tags", "tags", "(param i32)"),
-    ("visitor", "recent", "recent", "(param i32 i32 i32 i32)"),
-    ("visitor", "attribute", "attribute", "(param i32 i32 i32)"),
-    ("retrieval", "retrieve", "retrieve", "(param i32 i32 i32)"),
-    ("retrieval", "[resource-drop]candidates", "drop", "(param i32)"),
-    ("retrieval", "[method]candidates.size", "size", "(param i32) (result i32)"),
-    ("retrieval", "[method]candidates.rows", "rows", "(param i32 i32)"),
-    ("retrieval", "[method]candidates.ids", "ids", "(param i32 i32)"),
-    ("retrieval", "[method]candidates.numbers", "numbers", "(param i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.texts", "texts", "(param i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.put", "put", "(param i32 i32 i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.keep", "keep", "(param i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.score", "score", "(param i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.compute", "compute", "(param i32 i32 i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.order-by", "order-by", "(param i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.blend", "blend", "(param i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.spread", "spread", "(param i32 i32 i32 f32 i32 i32)"),
-    ("retrieval", "[method]candidates.cap", "cap", "(param i32 i32 i32 i32 i32 i32)"),
-    ("retrieval", "[method]candidates.pin", "pin", "(param i32 i32 i32)"),
-    ("retrieval", "[method]candidates.without-seen", "without-seen", "(param i32 i32 i32) (result i32)"),
-    ("retrieval", "[method]candidates.without", "without", "(param i32 i32 i32) (result i32)"),
-    ("retrieval", "[method]candidates.take", "take", "(param i32 i32)"),
-    ("retrieval", "[method]candidates.split", "split", "(param i32 i32) (result i32)"),
-];
-
-/// The contract's imports as fields of a module.
-#[must_use]
-pub fn contract() -> String {
-    let import = |(interface, name, id, signature): &(&str, &str, &str, &str)| {
-        format!("(import \"qianmian:strategy/{interface}@1.0.0\" \"{name}\" (func ${id} {signature}))\n")
-    };
-    IMPORTS.iter().map(import).collect()
 }
 
 /// What every case may use. At 600 stands a source named `trending`, at 700 is room for what a host function returns.
@@ -161,6 +123,7 @@ pub fn from_core(module: impl AsRef<[u8]>) -> Vec<u8> {
     let (package, _) = resolve.push_dir(folder).expect("the contract");
     let world = resolve.select_world(&[package], Some("strategy")).expect("its world");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata");
-    let encoder = ComponentEncoder::default().validate(true).module(&module).expect("a module of our world");
+    let mut encoder = ComponentEncoder::default();
+    encoder.validate(true).module(&module).expect("a module of our world");
     encoder.encode().expect("a component")
 }

@@ -1,63 +1,29 @@
-//! Modules made of random bytes by wasm-smith, in our world.
+//! Modules made of random bytes by wasm-smith, in our world. `build.rs` makes them.
 
-use crate::maker::{contract, from_core};
-use arbitrary::Unstructured;
+use crate::maker::from_core;
 use std::collections::BTreeMap;
 use wasm_encoder::{CodeSection, ConstExpr, DataCountSection, DataSection, Function, Instruction, Module, RawSection};
-use wasm_smith::Config;
 use wasmparser::{Parser, Payload, TypeRef};
 
-/// The exports of a strategy; the bodies are made up.
-const EXPORTS: &str = r#"
-  (memory (export "memory") 1)
-  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
-  (func (export "describe") (result i32) unreachable)
-  (func (export "compose") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)
-    unreachable)"#;
+/// Each module's length in four bytes, and the module.
+static MODULES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/modules"));
 
-/// A component of our world made of random bytes: a module over the contract's imports, with `anything` there is in
-/// WebAssembly or with what a strategy may use.
-///
-/// # Panics
-/// When there are too few bytes to make a module of.
-#[must_use]
-pub fn random(bytes: &[u8], anything: bool) -> Vec<u8> {
-    let config = Config {
-        available_imports: Some(wat::parse_str(format!("(module {})", contract())).expect("imports")),
-        exports: Some(wat::parse_str(format!("(module {EXPORTS})")).expect("exports")),
-        max_memories: if anything { 2 } else { 1 },
-        max_memory32_bytes: 32 << 20,
-        max_tables: 4,
-        max_table_elements: 30_000,
-        max_funcs: 20,
-        max_instructions: 400,
-        min_data_segments: 1,
-        allow_start_export: bytes[0] % 3 == 0,
-        bulk_memory_enabled: true,
-        reference_types_enabled: true,
-        simd_enabled: true,
-        multi_value_enabled: true,
-        threads_enabled: anything,
-        memory64_enabled: anything,
-        relaxed_simd_enabled: anything,
-        tail_call_enabled: anything,
-        exceptions_enabled: anything,
-        gc_enabled: anything,
-        wide_arithmetic_enabled: anything,
-        custom_page_sizes_enabled: false,
-        shared_everything_threads_enabled: false,
-        compact_imports_enabled: false,
-        ..Config::default()
-    };
-    let module = wasm_smith::Module::new(config, &mut Unstructured::new(bytes)).expect("bytes enough");
-    from_core(with_a_description(&module.to_bytes()))
+/// Components of our world that nobody wrote: 300, or `QIANMIAN_FUZZ` times as many where that was set for the build.
+pub fn random() -> impl Iterator<Item = Vec<u8>> {
+    let mut rest = MODULES;
+    std::iter::from_fn(move || {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let (module, behind) = behind.split_at(u32::from_le_bytes(*length) as usize);
+        rest = behind;
+        Some(from_core(with_a_description(module)))
+    })
 }
 
 /// The module with a `describe` that says what is right, and an allocator that gives an address: else hardly any of them
 /// would come as far as composing.
 fn with_a_description(module: &[u8]) -> Vec<u8> {
     let payloads: Vec<Payload<'_>> = Parser::new(0).parse_all(module).map(|part| part.expect("valid")).collect();
-    let (mut imported, mut functions, mut answers) = (0, 0, BTreeMap::new());
+    let (mut imported, mut functions, mut memory, mut answers) = (0, 0, 0, BTreeMap::new());
     for payload in &payloads {
         match payload {
             Payload::ImportSection(imports) => {
@@ -71,6 +37,9 @@ fn with_a_description(module: &[u8]) -> Vec<u8> {
                         "cabi_realloc" => answers.insert(export.index, 4_096),
                         _ => None,
                     };
+                    if export.name == "memory" {
+                        memory = export.index;
+                    }
                 }
             }
             Payload::CodeSectionStart { count, .. } => functions = *count,
@@ -105,7 +74,7 @@ fn with_a_description(module: &[u8]) -> Vec<u8> {
                     data.raw(&module[segment.range]);
                 }
                 for (at, bytes) in &described {
-                    data.active(0, &ConstExpr::i32_const(*at), bytes.iter().copied());
+                    data.active(memory, &ConstExpr::i32_const(*at), bytes.iter().copied());
                 }
                 made.section(&data);
             }

@@ -1,5 +1,5 @@
 ;; Describes itself with a number.
-;; expect: refused wrong_world: describe
+;; expect: refused wrong_world: compose
 ;; whole: component
 (component
   (core module $m (func (export "describe") (result i32) (i32.const 7)))

@@ -5,6 +5,6 @@
   (local.set $sum (call $wide (i64.add (local.get $n) (i64.const 1))))
 ;; repeat 2000: (i64.mul (local.get $n) (i64.const #))
   (local.set $n (call $wide (local.get $sum)))
-;; repeat 2000: (i64.add)
+;; repeat 1999: (i64.add)
   )
 (func $compose (result i32) (drop (call $wide (i64.const 1))) (i32.const 128))

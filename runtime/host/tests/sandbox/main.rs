@@ -2,10 +2,11 @@
 
 mod calls;
 mod cases;
-mod fuzz;
 mod hostile;
 mod neighbour;
 mod refused;
 mod shipped;
+#[cfg(test)]
+mod measure;
 mod shop;
 mod smith;
