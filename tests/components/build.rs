@@ -53,7 +53,7 @@ fn module(seed: u64, number: u64) -> Vec<u8> {
         bulk_memory_enabled: true,
         reference_types_enabled: number % 4 == 1,
         simd_enabled: number % 4 == 2,
-        multi_value_enabled: true,
+        multi_value_enabled: anything,
         threads_enabled: anything,
         memory64_enabled: anything,
         relaxed_simd_enabled: anything,

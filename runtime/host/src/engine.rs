@@ -155,6 +155,7 @@ fn engine_config(host: &HostConfig) -> Config {
         .wasm_backtrace_max_frames(None)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
+        .wasm_multi_value(false)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false);
     config

@@ -1,20 +1,8 @@
-;; Five functions with fifty thousand variables each: four bytes declare as many as one likes.
-;; expect: refused needs_too_much: locals
+;; A function with two thousand variables.
+;; expect: refused needs_too_much: variables of one function
 ;; whole: component
 (component (core module
 (func (local
-;; repeat 50000: i64
-  ))
-(func (local
-;; repeat 50000: i64
-  ))
-(func (local
-;; repeat 50000: i64
-  ))
-(func (local
-;; repeat 50000: i64
-  ))
-(func (local
-;; repeat 50000: i64
+;; repeat 2000: i64
   ))
 ))

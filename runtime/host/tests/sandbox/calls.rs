@@ -212,16 +212,3 @@ fn any_sequence_of_host_calls_is_survived() {
     let enough = PROGRAMS / 10;
     assert!(pages.get() > enough && faults.get() > enough, "{} pages, {} faults", pages.get(), faults.get());
 }
-
-pub fn reasons() -> Vec<(String, u32)> {
-    let m = std::cell::RefCell::new(std::collections::BTreeMap::<String, u32>::new());
-    let config = Config { cases: 2000, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() };
-    let _ = TestRunner::new(config).run(&program(), |program| {
-        let r = match run(&encode(&program)).page { Ok(p) => format!("page {}", p.slots() > 0), Err(e) => e.to_string() };
-        let r: String = r.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).take(110).collect();
-        *m.borrow_mut().entry(r).or_default() += 1;
-        Ok(())
-    });
-    let mut v: Vec<_> = m.into_inner().into_iter().collect(); v.sort_by_key(|x| std::cmp::Reverse(x.1));
-    v
-}

@@ -82,7 +82,6 @@ fn every_case_ends_as_it_says_and_hurts_nobody() {
             assert_eq!(neighbour::page(), usual, "after {}", case.name);
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        if rounds > 1 { println!("round {round} {}", resident() >> 10); }
         if round == WARM {
             before = resident();
         }
@@ -111,22 +110,4 @@ fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap_or(0) * 1024
-}
-
-#[test]
-fn scratch_times() {
-    if std::env::var("REASONS").is_err() { return }
-    let mut v = vec![];
-    for case in cases() {
-        let t = Instant::now(); let b = case.bytes(NAME); let made = t.elapsed();
-        let t = Instant::now(); let s = HOST.load(&b).ok(); let l = t.elapsed();
-        let t = Instant::now(); if let Some(s) = s { for _ in 0..3 { let _ = compose(&case, &s); } }
-        v.push((t.elapsed() / 3, l, made, case.name.clone()));
-    }
-    v.sort(); v.reverse();
-    for x in v.iter().take(30) { println!("compose {:?} load {:?} made {:?} {}", x.0, x.1, x.2, x.3); }
-    v.sort_by_key(|x| x.1); v.reverse();
-    for x in v.iter().take(12) { println!("load {:?} made {:?} {}", x.1, x.2, x.3); }
-    let (a, b, c) = v.iter().fold((Duration::ZERO, Duration::ZERO, Duration::ZERO), |s, x| (s.0 + x.0, s.1 + x.1, s.2 + x.2));
-    println!("total compose {a:?} load {b:?} made {c:?}");
 }

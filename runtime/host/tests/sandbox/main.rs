@@ -6,7 +6,5 @@ mod hostile;
 mod neighbour;
 mod refused;
 mod shipped;
-#[cfg(test)]
-mod measure;
 mod shop;
 mod smith;
