@@ -155,7 +155,8 @@ fn mix(parameters: &Parameters, from: From) -> Vec<(SourceSpec, f32)> {
             let limit = parameters.sources.get(name).copied().unwrap_or(limit);
             let weight = parameters.weights.get(name).copied().unwrap_or(weight);
             let kinds = parameters.prepared.kinds.clone();
-            (limit > 0).then_some((SourceSpec { name: name.to_owned(), source: source?, limit, kinds, filter: None }, weight))
+            (limit > 0)
+                .then_some((SourceSpec { name: name.to_owned(), source: source?, limit, kinds, filter: None }, weight))
         })
         .collect()
 }

@@ -12,7 +12,8 @@ fn a_strategy_that_traps_is_answered_by_the_fallback() {
     let trap = std::fs::read(built("hostile").join("trap.wasm")).expect("built");
     let reply = server.send("PUT", "/v1/plugins/trap/versions/1.0.0", WASM, &trap);
     assert_eq!(reply.status, 200, "{}", reply.text);
-    let checks: Vec<&str> = reply.json["checks"].as_array().expect("checks").iter().filter_map(|c| c["check"].as_str()).collect();
+    let checks: Vec<&str> =
+        reply.json["checks"].as_array().expect("checks").iter().filter_map(|c| c["check"].as_str()).collect();
     assert_eq!(
         checks,
         ["signature", "component", "imports", "compiled", "world", "describe", "schema", "identity", "golden", "smoke"]

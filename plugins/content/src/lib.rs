@@ -56,13 +56,7 @@ impl Strategy for Content {
         summary: "Articles, and the products that belong beside them.",
         parameters_schema: include_str!("schema.json"),
         // Filters, models and spaces are parameters.
-        needs: Needs {
-            sources: &["*"],
-            spaces: &["*"],
-            models: &["*"],
-            columns: &["*"],
-            ..Needs::NOTHING
-        },
+        needs: Needs { sources: &["*"], spaces: &["*"], models: &["*"], columns: &["*"], ..Needs::NOTHING },
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {

@@ -28,13 +28,7 @@ impl Strategy for Home {
         summary: "What a visitor sees first: for you, buy again, new.",
         parameters_schema: include_str!("schema.json"),
         // Filters, models and spaces are parameters.
-        needs: Needs {
-            sources: &["*"],
-            spaces: &["*"],
-            models: &["*"],
-            columns: &["*"],
-            ..Needs::NOTHING
-        },
+        needs: Needs { sources: &["*"], spaces: &["*"], models: &["*"], columns: &["*"], ..Needs::NOTHING },
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {

@@ -55,13 +55,7 @@ impl Strategy for Product {
         summary: "Beside one product: similar ones and complements.",
         parameters_schema: include_str!("schema.json"),
         // Filters, models and spaces are parameters.
-        needs: Needs {
-            sources: &["*"],
-            spaces: &["*"],
-            models: &["*"],
-            columns: &["*"],
-            ..Needs::NOTHING
-        },
+        needs: Needs { sources: &["*"], spaces: &["*"], models: &["*"], columns: &["*"], ..Needs::NOTHING },
     };
 
     fn compose(request: &Request, parameters: Parameters) -> Result<Page> {

@@ -73,7 +73,13 @@ impl App {
         let models = ModelStore::load(Arc::clone(&state))?;
         let embeddings = EmbeddingStore::load(Arc::clone(&state), Arc::clone(&spaces), Arc::clone(&vectors))?;
         let scenarios = Scenarios::load(Arc::clone(&state), &plugins)?;
-        let live = LiveReach { state: Arc::clone(&state), spaces, models: models.live(), vectors, filters: Filters::default() };
+        let live = LiveReach {
+            state: Arc::clone(&state),
+            spaces,
+            models: models.live(),
+            vectors,
+            filters: Filters::default(),
+        };
         let app = Self {
             breakers: Breakers::default(),
             pool: CpuPool::new(config.threads(), config.compose_queue)?,

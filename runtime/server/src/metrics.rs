@@ -68,7 +68,11 @@ impl Metrics {
             shed: counter("shed_total", "Requests turned away", &["queue"])?,
             rollbacks: counter("rollbacks_total", "Candidates taken out by themselves", &["scenario"])?,
             breakers: counter("breaker_opened_total", "Components that are not run for a while", &["strategy"])?,
-            near_limit: counter("strategy_near_limit_total", "More than 80% of a budget used", &["strategy", "budget"])?,
+            near_limit: counter(
+                "strategy_near_limit_total",
+                "More than 80% of a budget used",
+                &["strategy", "budget"],
+            )?,
             items: gauge("catalogue_items", "Items in the catalogue")?,
             visitors: gauge("visitors", "Visitors with a profile")?,
             registry,

@@ -73,8 +73,8 @@ pub use words::{EventKinds, Kinds};
 /// Everything a strategy usually names.
 pub mod prelude {
     pub use crate::{
-        About, Attribute, Basis, Diversity, Error, EventKind, EventKinds, ItemKind, Kinds, Mix, Needs, Optional, Overflow,
-        Page, Request, Result, Row, Scope, Set, Source, Strategy, visitor,
+        About, Attribute, Basis, Diversity, Error, EventKind, EventKinds, ItemKind, Kinds, Mix, Needs, Optional,
+        Overflow, Page, Request, Result, Row, Scope, Set, Source, Strategy, visitor,
     };
     pub use serde::Deserialize;
 }

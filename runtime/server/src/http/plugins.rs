@@ -58,8 +58,7 @@ pub(super) async fn put(
     let header = headers.get("x-signature").map(|value| value.to_str().unwrap_or_default());
     let signature = header.map(Signature::from_header).transpose()?;
     blocking(move || {
-        let upload =
-            Upload { name: &name, version: &version, component: &bytes, signature: signature.as_ref() };
+        let upload = Upload { name: &name, version: &version, component: &bytes, signature: signature.as_ref() };
         app.plugins.upload(&upload).map(Json)
     })
     .await

@@ -93,7 +93,8 @@ fn stage(code: &str) -> &'static str {
 }
 
 fn golden(plugin: &Plugin, component: &[u8]) -> Result<Vec<Golden>, ApiError> {
-    let cases = Golden::of(component).map_err(|error| ApiError::unprocessable("golden_failed", format!("{error:#}")))?;
+    let cases =
+        Golden::of(component).map_err(|error| ApiError::unprocessable("golden_failed", format!("{error:#}")))?;
     for case in &cases {
         case.check(plugin)
             .map_err(|error| ApiError::unprocessable("golden_failed", format!("case {}: {error:#}", case.name)))?;

@@ -109,7 +109,11 @@ fn key(folder: &Path) -> anyhow::Result<CodeKey> {
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let secret = <[u8; 32]>::try_from(bytes.as_slice());
     let secret = secret.ok().with_context(|| {
-        format!("{} has {} bytes, expected 32: delete it, and the strategies are compiled anew", path.display(), bytes.len())
+        format!(
+            "{} has {} bytes, expected 32: delete it, and the strategies are compiled anew",
+            path.display(),
+            bytes.len()
+        )
     })?;
     Ok(CodeKey::new(secret))
 }
@@ -127,10 +131,13 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Has another process compile: what it does, or uses, does not touch this one.
 fn in_a_process(program: &Path, component: &[u8], limits: CompileLimits) -> Result<Vec<u8>, ApiError> {
-    let broken = |what: &str, error: &dyn std::fmt::Display| ApiError::internal(format!("the compiler {what}: {error}"));
+    let broken =
+        |what: &str, error: &dyn std::fmt::Display| ApiError::internal(format!("the compiler {what}: {error}"));
     let mut child = Command::new(program)
         .args([COMMAND, &limits.cpu_seconds.to_string(), &limits.memory.to_string()])
         .env_clear()
+        // The allocator would take a gigabyte at once, which the limit counts.
+        .env("MIMALLOC_ARENA_RESERVE", "64MiB")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -99,7 +99,8 @@ impl Golden {
         for (at, shelf) in expected.iter().enumerate() {
             let Some(now) = got.get(at) else { anyhow::bail!("shelf {} is not there any more", shelf.id) };
             ensure!(now.id == shelf.id, "shelf {} is {}, expected {}", at + 1, now.id, shelf.id);
-            let differs = (0..shelf.items.len().max(now.items.len())).find(|i| now.items.get(*i) != shelf.items.get(*i));
+            let differs =
+                (0..shelf.items.len().max(now.items.len())).find(|i| now.items.get(*i) != shelf.items.get(*i));
             if let Some(slot) = differs {
                 let said = |item: Option<&String>| item.map_or("nothing", String::as_str).to_owned();
                 anyhow::bail!(
@@ -131,8 +132,9 @@ pub(super) fn compose(
     ensure!(shop <= 5_000, "the shop has {shop} items: at most 5000");
     let invented = Invented { items: shop };
     let rows = invented.rows(items).into_iter().zip(items);
-    let items = rows
-        .map(|(row, id)| row.with_context(|| format!("the shop has no item {id:?}: they are i0 to i{}", shop.max(1) - 1)));
+    let items = rows.map(|(row, id)| {
+        row.with_context(|| format!("the shop has no item {id:?}: they are i0 to i{}", shop.max(1) - 1))
+    });
     let request = Request {
         id: "golden".to_owned(),
         scenario: "smoke".to_owned(),

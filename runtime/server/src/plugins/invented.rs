@@ -83,7 +83,12 @@ impl Retrieval for Invented {
                 (0..self.items).map(at).filter(wants).take(spec.limit as usize).collect()
             }
         };
-        Ok(rows.into_iter().take(spec.limit as usize).zip(0u32..).map(|(row, i)| (ItemRow(row), 1.0 / (1 + i) as f32)).collect())
+        Ok(rows
+            .into_iter()
+            .take(spec.limit as usize)
+            .zip(0u32..)
+            .map(|(row, i)| (ItemRow(row), 1.0 / (1 + i) as f32))
+            .collect())
     }
 }
 
@@ -130,7 +135,8 @@ impl Columns for Invented {
     }
 
     fn vectors(&self, rows: &[ItemRow], space: &str) -> Result<(Vec<f32>, usize), ReachError> {
-        let number = |row: &ItemRow, i: usize| (hash(row.0, space).rotate_left(8 * i as u32) % 256) as f32 / 128.0 - 1.0;
+        let number =
+            |row: &ItemRow, i: usize| (hash(row.0, space).rotate_left(8 * i as u32) % 256) as f32 / 128.0 - 1.0;
         Ok((rows.iter().flat_map(|row| (0..DIM).map(move |i| number(row, i))).collect(), DIM))
     }
 }

@@ -1,7 +1,7 @@
 //! Strategies on this server: checked, stored by digest, compiled, found by name and version.
 //!
-//! An upload passes [`checks`], which has [`compile`] compile it in a process of its own; [`golden`] cases and the smoke run
-//! compose over an [`invented`] shop.
+//! An upload passes `checks`, which has `compile` compile it in a process of its own; `golden` cases and the smoke run
+//! compose over an `invented` shop.
 
 mod checks;
 pub mod compile;
@@ -13,7 +13,6 @@ pub use checks::{Check, Upload};
 pub use compile::{CompileLimits, Compiler};
 pub use invented::Invented;
 pub use signature::{Signature, TrustedKeys};
-
 
 use crate::error::ApiError;
 use crate::needs::NeedsSpec;

@@ -73,8 +73,9 @@ impl TrustedKeys {
         let signature = signature.ok_or_else(|| {
             forbidden("unsigned", "this server takes signed strategies only: `minisign -S`, then push with --signature")
         })?;
-        let decoded = minisign_verify::Signature::decode(signature.text())
-            .map_err(|error| ApiError::unprocessable("bad_signature", format!("the signature cannot be read: {error}")))?;
+        let decoded = minisign_verify::Signature::decode(signature.text()).map_err(|error| {
+            ApiError::unprocessable("bad_signature", format!("the signature cannot be read: {error}"))
+        })?;
         // No legacy signatures: they are over the bytes themselves, which larger files forbid.
         let by = self.0.iter().find(|(_, key)| key.verify(bytes, &decoded, false).is_ok());
         by.map(|(name, _)| Some(name.as_str())).ok_or_else(|| {

@@ -7,8 +7,8 @@ mod retrieval;
 mod scoring;
 mod visitor_vector;
 
-pub use filters::Filters;
 pub use features::{check_features, feature_matrix, is_set_column};
+pub use filters::Filters;
 pub use visitor_vector::{VisitorVector, VisitorVectors};
 
 use qianmian_core::{Reach, ReachError, RequestContext};

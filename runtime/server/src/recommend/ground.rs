@@ -57,7 +57,13 @@ impl Ground for LiveGround<'_> {
         let mut rows: Vec<ItemRow> = Vec::with_capacity(limit);
         // What is trending, then what is newest.
         for source in [Source::Trending(Scope::All), Source::Newest] {
-            let spec = SourceSpec { name: "popular".to_owned(), source, limit: limit as u32, kinds: kinds.to_vec(), filter: None };
+            let spec = SourceSpec {
+                name: "popular".to_owned(),
+                source,
+                limit: limit as u32,
+                kinds: kinds.to_vec(),
+                filter: None,
+            };
             for (row, _) in self.app.state.folds.retrieve(&self.catalogue, ctx, &spec, None) {
                 if rows.len() < limit && !rows.contains(&row) {
                     rows.push(row);

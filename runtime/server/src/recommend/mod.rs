@@ -75,8 +75,11 @@ async fn answer(
     let release = trial.as_ref().map_or(live, |candidate| Arc::clone(&candidate.release));
     let (worker, shared) = (Arc::clone(app), Arc::clone(&ctx));
     let on_trial = trial.is_some();
-    let (composed, taken) =
-        app.pool.run(move || if on_trial { record(&worker, release, shared) } else { guarded(&worker, release, shared) }).await.map_err(|error| match error {
+    let (composed, taken) = app
+        .pool
+        .run(move || if on_trial { record(&worker, release, shared) } else { guarded(&worker, release, shared) })
+        .await
+        .map_err(|error| match error {
             PoolError::Full => {
                 app.metrics.shed.with_label_values(&["compose"]).inc();
                 ApiError::overloaded("every compose thread is busy and the queue is full; try again in a second")
@@ -155,7 +158,13 @@ fn guarded(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Compo
     let strategy = &release.strategy.description().name;
     match breaker.report(failed, Instant::now()) {
         Change::Opened(pause) => {
-            tracing::error!(strategy, digest = release.strategy.digest(), ?pause, fault = composed.fault, "breaker opened");
+            tracing::error!(
+                strategy,
+                digest = release.strategy.digest(),
+                ?pause,
+                fault = composed.fault,
+                "breaker opened"
+            );
             app.metrics.breakers.with_label_values(&[strategy]).inc();
         }
         Change::Closed => tracing::info!(strategy, digest = release.strategy.digest(), "breaker closed"),

@@ -17,12 +17,7 @@ pub(super) struct Pick<'a> {
 }
 
 impl<'a> Pick<'a> {
-    pub fn new(
-        catalogue: &'a Catalogue,
-        ctx: &RequestContext,
-        spec: &'a SourceSpec,
-        only: Option<&'a [u64]>,
-    ) -> Self {
+    pub fn new(catalogue: &'a Catalogue, ctx: &RequestContext, spec: &'a SourceSpec, only: Option<&'a [u64]>) -> Self {
         let request = &ctx.request;
         let barred = request.items.iter().chain(&request.exclude).copied().collect();
         let (gate, limit) = (Gate::new(catalogue, ctx), spec.limit as usize);

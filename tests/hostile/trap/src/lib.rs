@@ -6,13 +6,8 @@ struct Trap;
 
 impl Strategy for Trap {
     type Parameters = serde_json::Value;
-    const ABOUT: About = About {
-        name: "trap",
-        version: "1.0.0",
-        summary: "Traps.",
-        parameters_schema: "{}",
-        needs: Needs::NOTHING,
-    };
+    const ABOUT: About =
+        About { name: "trap", version: "1.0.0", summary: "Traps.", parameters_schema: "{}", needs: Needs::NOTHING };
 
     fn compose(request: &Request, _: Self::Parameters) -> Result<Page> {
         assert!(request.scenario == "smoke", "on purpose");
