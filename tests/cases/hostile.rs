@@ -15,7 +15,7 @@ const SLY: [&str; 14] = [
     "trap-divide-by-zero",
     "list-longest",
     "result-neither",
-    "reject-at-length",
+    "result-at-the-edge",
     "text-bad-utf8",
     "text-title-of-a-megabyte",
     "handle-forged",
@@ -50,9 +50,11 @@ fn upload(server: &Server, name: &str, component: &[u8]) -> Reply {
     server.send("PUT", &format!("/v1/plugins/{name}/versions/1.0.0"), WASM, component)
 }
 
-/// The shelves that the shipped strategy gives to one and the same visitor.
+/// The shelves that the shipped strategy gives to one and the same request.
 fn usual(server: &Server) -> String {
-    let reply = server.recommend(json!({ "scenario": "home", "visitor": { "id": "v" }, "limit": 8 }));
+    let body = json!({ "scenario": "home", "visitor": { "id": "v" }, "limit": 8 }).to_string();
+    let id = [("x-request-id", "the-usual-one")];
+    let reply = server.send_with("POST", "/v1/recommend", "application/json", &id, body.as_bytes());
     assert_eq!((reply.status, &reply.json["fallback"]), (200, &Value::Null), "{}", reply.text);
     assert_eq!(served(&reply.json).len(), 8, "{}", reply.text);
     reply.json["shelves"].to_string()

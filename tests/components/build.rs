@@ -51,7 +51,7 @@ fn module(seed: u64, number: u64) -> Vec<u8> {
         min_data_segments: 1,
         allow_start_export: number.is_multiple_of(3),
         bulk_memory_enabled: true,
-        reference_types_enabled: number % 4 == 1,
+        reference_types_enabled: number % 16 == 1,
         simd_enabled: number % 4 == 2,
         multi_value_enabled: anything,
         threads_enabled: anything,

@@ -129,7 +129,9 @@ fn argument(kind: char) -> BoxedStrategy<Vec<u32>> {
         'V' => place((0u32..500, prop_oneof![Just(5u32), 0u32..120]).prop_map(|(at, count)| (4 * at, count))),
         'W' => place((0u32..24, 0u32..3).prop_map(|(from, count)| (WEIGHTS + 12 * from, count))),
         'I' => place((0u32..20, 0u32..6).prop_map(|(from, count)| (LISTS + 8 * from, count))),
-        'C' => place((0u32..20, prop_oneof![6 => Just(0u32), 1 => 0u32..6]).prop_map(|(at, count)| (LISTS + 8 * at, count))),
+        'C' => place(
+            (0u32..20, prop_oneof![6 => Just(0u32), 1 => 0u32..6]).prop_map(|(at, count)| (LISTS + 8 * at, count)),
+        ),
         // Zeros stand at 30,000: the first kind, and row 0.
         'K' => place((Just(30_000u32), 0u32..9)),
         'R' => place((prop_oneof![Just(30_000u32), Just(4_096u32)], 0u32..50)),

@@ -28,7 +28,7 @@ fn any_module_of_our_world_is_survived() {
         assert_eq!(neighbour::page(), usual, "after module {number}");
     }
     // All of the ways it can go were gone.
-    for code in ["strategy_trap", "out_of_fuel", "describe_failed", "invalid_component"] {
+    for code in ["page", "strategy_trap", "out_of_fuel", "invalid_component"] {
         assert!(codes.contains_key(code), "{codes:?}");
     }
 }
