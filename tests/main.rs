@@ -8,6 +8,8 @@ mod browser;
 mod contract;
 #[path = "cases/durability.rs"]
 mod durability;
+#[path = "cases/hostile.rs"]
+mod hostile;
 #[path = "cases/javascript.rs"]
 mod javascript;
 #[path = "cases/learning.rs"]

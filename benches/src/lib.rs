@@ -8,10 +8,12 @@
 //! - [`peer`]: the Python peer, its environment and the data both sides serve;
 //! - [`shop`]: that data loaded into a server under test over HTTP;
 //! - [`twin`], [`sandbox`]: a strategy written natively, and what the sandbox costs against it;
-//! - [`languages`]: the same strategy in Rust and in JavaScript.
+//! - [`languages`]: the same strategy in Rust and in JavaScript;
+//! - [`hostile`]: how late a strategy that never ends is stopped, and what its neighbour feels.
 
 #![allow(clippy::disallowed_methods, reason = "a load generator waits until a request is due, a bench for its servers")]
 
+pub mod hostile;
 pub mod http1;
 pub mod kills;
 pub mod languages;

@@ -72,7 +72,13 @@ impl Pair {
     /// One composition of a strategy's, for a visitor, over the bench's shop.
     #[must_use]
     pub fn call(&self, strategy: &Strategy, parameters: &str, visitor: usize) -> Outcome {
-        strategy.compose(Arc::new(self.ctx(visitor)), &self.app.reach, parameters, &self.limits)
+        self.call_within(strategy, parameters, visitor, &self.limits)
+    }
+
+    /// The same with limits of its own.
+    #[must_use]
+    pub fn call_within(&self, strategy: &Strategy, parameters: &str, visitor: usize, limits: &Limits) -> Outcome {
+        strategy.compose(Arc::new(self.ctx(visitor)), &self.app.reach, parameters, limits)
     }
 
     /// Compiles another strategy.
@@ -84,6 +90,14 @@ impl Pair {
         Ok(Arc::clone(&plugin.strategy))
     }
 
+    /// Composes the bench's page once.
+    ///
+    /// # Errors
+    /// When the strategy fails.
+    pub fn compose(&self, visitor: usize) -> Result<()> {
+        self.wasm(visitor).page.map(drop).map_err(|fault| anyhow!("the strategy failed: {fault}"))
+    }
+
     fn native(&self, visitor: usize) -> Result<Page> {
         Ok(twin::compose(&self.ctx(visitor), &self.app.reach, &self.parameters)?)
     }
@@ -93,7 +107,7 @@ impl Pair {
     /// # Errors
     /// When a composition fails.
     pub fn throughput(&self, bench: &'static str, rounds: usize, each: Duration) -> Result<Line> {
-        let wasm = |visitor| self.wasm(visitor).page.map(drop).map_err(|fault| anyhow!("the strategy failed: {fault}"));
+        let wasm = |visitor| self.compose(visitor);
         let native = |visitor| self.native(visitor).map(drop);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..rounds {

@@ -1,8 +1,10 @@
-//! `bench-sandbox`: what a composition costs in the sandbox, against its native twin over the same reach.
+//! `bench-sandbox`: what a composition costs in the sandbox, against its native twin over the same reach, and how well the
+//! sandbox stops a hostile one.
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use qianmian_benches::languages::Twins;
+use qianmian_benches::hostile::Hostile;
 use qianmian_benches::lines::summary;
 use qianmian_benches::peer::Peer;
 use qianmian_benches::sandbox::Pair;
@@ -11,7 +13,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Measures instantiation, a call, and throughput against the native twin; prints one JSON object a line.
+/// Measures instantiation, a call, throughput against the native twin, how late an endless strategy is stopped, and what
+/// its neighbour feels; prints one JSON object a line.
 #[derive(Parser)]
 struct Options {
     /// The server's binary, built for release; it loads the data.
@@ -32,6 +35,9 @@ struct Options {
     /// Calls timed one by one.
     #[arg(long, default_value_t = 5_000)]
     calls: usize,
+    /// Endless strategies stopped a round, at most five rounds.
+    #[arg(long, default_value_t = 200)]
+    stops: usize,
 }
 
 fn main() -> Result<()> {
@@ -44,10 +50,14 @@ fn main() -> Result<()> {
     drop(shop::start(&options.qianmian, data.path(), &logs.join("qianmian.log"), &peer.bundle)?);
     let pair = Pair::open(data.path(), VISITORS)?;
     let mut lines = pair.costs(options.calls)?;
+    let each = Duration::from_secs_f64(options.seconds);
     if let Some(builder) = &options.javascript {
         lines.extend(Twins::build(&pair, &options.workspace, builder)?.costs(&pair, options.calls)?);
     }
-    lines.push(pair.throughput("sandbox", options.rounds, Duration::from_secs_f64(options.seconds))?);
+    lines.push(pair.throughput("sandbox", options.rounds, each)?);
+    let hostile = Hostile::beside(&pair)?;
+    lines.extend(hostile.stop(options.rounds.min(5), options.stops)?);
+    lines.extend(hostile.neighbour(options.rounds, each)?);
     let mut out = std::io::stdout().lock();
     for line in &lines {
         writeln!(out, "{}", serde_json::to_string(line)?)?;

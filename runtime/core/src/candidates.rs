@@ -198,25 +198,28 @@ impl Candidates {
     /// Removes the first `count` and returns them as a set of their own: a shelf after a shelf, without doubles.
     #[must_use]
     pub fn split_off_front(&mut self, count: usize) -> Self {
-        let mut front = self.clone();
-        front.take(count);
-        let rest: Vec<u32> = (count.min(self.rows.len())..self.rows.len()).map(|at| at as u32).collect();
-        self.select(&rest);
-        front
+        // Nothing of what stays behind is copied: a strategy may split a large set many times.
+        let count = count.min(self.rows.len());
+        let columns = self.columns.iter_mut();
+        Self {
+            rows: self.rows.drain(..count).collect(),
+            found_by: self.found_by.drain(..count).collect(),
+            source_names: self.source_names.clone(),
+            columns: columns
+                .map(|column| NumberColumn {
+                    name: Arc::clone(&column.name),
+                    values: column.values.drain(..count).collect(),
+                })
+                .collect(),
+        }
     }
 
     /// Moves `rows` that are in the set to the front, in the order given.
     pub fn pin(&mut self, rows: &[ItemRow]) {
-        let mut order: Vec<u32> = Vec::with_capacity(self.rows.len());
-        for row in rows {
-            if let Some(at) = self.rows.iter().position(|r| r == row)
-                && !order.contains(&(at as u32))
-            {
-                order.push(at as u32);
-            }
-        }
-        let pinned = order.len();
-        order.extend((0..self.rows.len() as u32).filter(|at| !order[..pinned].contains(at)).collect::<Vec<_>>());
+        let places: FxHashMap<ItemRow, u32> = self.rows.iter().copied().zip(0..).collect();
+        // A position named twice is used once: all the others follow in their order.
+        let pinned = rows.iter().filter_map(|row| places.get(row).copied());
+        let order: Vec<u32> = pinned.chain(0..self.rows.len() as u32).collect();
         self.select(&order);
     }
 

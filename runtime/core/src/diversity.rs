@@ -11,6 +11,21 @@
 /// When `vectors` is not `relevance.len() * dim` long.
 #[must_use]
 pub fn spread(relevance: &[f32], vectors: &[f32], dim: usize, strength: f32, count: usize) -> Vec<u32> {
+    spread_while(relevance, vectors, dim, strength, count, || true).unwrap_or_default()
+}
+
+/// As [`spread`], asked before every pick whether to go on; `None` when it was told not to.
+///
+/// # Panics
+/// When `vectors` is not `relevance.len() * dim` long.
+pub fn spread_while(
+    relevance: &[f32],
+    vectors: &[f32],
+    dim: usize,
+    strength: f32,
+    count: usize,
+    go_on: impl Fn() -> bool,
+) -> Option<Vec<u32>> {
     assert_eq!(vectors.len(), relevance.len() * dim, "one vector a candidate");
     let n = relevance.len();
     let strength = if strength.is_nan() { 0.0 } else { strength.clamp(0.0, 1.0) };
@@ -32,6 +47,9 @@ pub fn spread(relevance: &[f32], vectors: &[f32], dim: usize, strength: f32, cou
     let mut picked = vec![false; n];
     let mut order = Vec::with_capacity(count.min(n));
     while order.len() < count.min(n) {
+        if !go_on() {
+            return None;
+        }
         let mut best: Option<(usize, f32)> = None;
         for at in (0..n).filter(|&at| !picked[at]) {
             let value = (1.0 - strength) * ((finite(relevance[at]) - low) * scale) - strength * similarity[at];
@@ -48,12 +66,12 @@ pub fn spread(relevance: &[f32], vectors: &[f32], dim: usize, strength: f32, cou
             similarity[other] = similarity[other].max(dot);
         }
     }
-    order
+    Some(order)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::spread;
+    use super::{spread, spread_while};
 
     #[test]
     fn alike_candidates_stand_apart() {
@@ -66,5 +84,13 @@ mod tests {
     fn bad_numbers_do_no_harm() {
         assert_eq!(spread(&[f32::NAN, 1.0], &[0.0, f32::NAN], 1, 0.5, 9).len(), 2);
         assert!(spread(&[], &[], 4, 0.5, 9).is_empty());
+    }
+
+    #[test]
+    fn it_stops_when_it_is_told() {
+        let asked = std::cell::Cell::new(0);
+        let go_on = || asked.replace(asked.get() + 1) < 1;
+        assert_eq!(spread_while(&[3.0, 2.0, 1.0], &[1.0, 0.0, 1.0], 1, 0.5, 3, go_on), None);
+        assert_eq!(asked.get(), 2);
     }
 }

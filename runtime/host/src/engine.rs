@@ -156,6 +156,7 @@ fn engine_config(host: &HostConfig) -> Config {
         .wasm_memory64(false)
         // For the calls between a component's own parts, which wasmtime compiles; `inspect` refuses modules that use it.
         .wasm_multi_memory(true)
+        .wasm_multi_value(false)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false);
     config

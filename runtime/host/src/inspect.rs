@@ -1,8 +1,9 @@
 //! Reads every byte of a component before any of it is compiled.
 
 use crate::call::TABLE_ELEMENTS;
+use crate::costs::{Costs, invalid, within};
 use crate::{LoadError, v1};
-use wasmparser::{ComponentTypeRef, Instance, Parser, Payload, TypeBounds, Validator, WasmFeatures};
+use wasmparser::{ComponentTypeRef, Instance, Parser, Payload, TypeBounds, ValidPayload, Validator, WasmFeatures};
 
 /// Core modules and instances a component may be made of; a strategy needs three or four, one in JavaScript a dozen.
 pub(crate) const MAX_CORE_INSTANCES: u64 = 16;
@@ -11,16 +12,17 @@ pub(crate) const MAX_CORE_INSTANCES: u64 = 16;
 /// them empty.
 pub(crate) const MAX_MEMORIES: u32 = 4;
 
-/// What WebAssembly a strategy may use: no threads, no memory64, no relaxed SIMD, no GC, nothing asynchronous.
+/// What WebAssembly a strategy may use: no threads, no memory64, no relaxed SIMD, no GC, nothing asynchronous; and no
+/// functions with many results, which no compiler makes: two bytes would call for a thousand values.
 fn features() -> WasmFeatures {
-    WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL
+    (WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL) - WasmFeatures::MULTI_VALUE
 }
 
 /// Bytes in a page of linear memory.
 const PAGE: u64 = 65_536;
 
-/// Checks that `bytes` are a valid component that imports nothing but the contract, and starts with at most
-/// `max_memory` bytes.
+/// Checks that `bytes` are a valid component that imports nothing but the contract, starts with at most `max_memory`
+/// bytes, and has nothing that takes much longer to compile than to read.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -30,12 +32,17 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
         Some([0, b'a', b's', b'm', ..]) => return Err(LoadError::NotAComponent("a core module or of another version")),
         _ => return Err(LoadError::NotAComponent("something else entirely")),
     }
-    let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
-    Validator::new_with_features(features()).validate_all(bytes).map_err(invalid)?;
+    let mut validator = Validator::new_with_features(features());
+    let mut costs = Costs::default();
     let mut depth = 0usize;
     let mut instances = 0u64;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(invalid)? {
+        let payload = payload.map_err(invalid)?;
+        if let ValidPayload::Func(function, body) = validator.payload(&payload).map_err(invalid)? {
+            costs.function(function, &body)?;
+        }
+        costs.part(&payload)?;
+        match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::InstanceSection(section) => {
@@ -74,10 +81,6 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
         }
     }
     within("core instances", instances, MAX_CORE_INSTANCES)
-}
-
-fn within(what: &'static str, got: u64, limit: u64) -> Result<(), LoadError> {
-    if got > limit { Err(LoadError::Needs { what, got, limit }) } else { Ok(()) }
 }
 
 /// The contents of the last custom section of this name in a component that was checked.

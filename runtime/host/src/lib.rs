@@ -10,6 +10,7 @@
 
 mod call;
 mod code;
+mod costs;
 mod engine;
 mod expressions;
 mod fault;

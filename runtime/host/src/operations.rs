@@ -3,6 +3,7 @@
 //! An operation that returns an error leaves the set as it was.
 
 use crate::call::Call;
+use qianmian_core::candidates::MAX_SOURCES;
 use qianmian_core::{Candidates, ColumnValues, EventKind, ItemRow, ReachError, SourceSpec, diversity};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::OnceCell;
@@ -17,6 +18,14 @@ const RANK_SHIFT: f32 = 60.0;
 /// Longest name of a source or column, bytes.
 const NAME_BYTES: usize = 128;
 
+/// Sources of a set, or weights of them: more are refused before any of them costs something.
+pub(crate) fn few_enough(what: &str, count: usize) -> Result<()> {
+    if count > MAX_SOURCES {
+        return Err(invalid(format!("{count} {what} for one set: at most {MAX_SOURCES}")));
+    }
+    Ok(())
+}
+
 /// Finds candidates from all sources. A source that cannot answer finds nothing and degrades the answer.
 pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidates> {
     let total: usize = specs.iter().map(|spec| spec.limit as usize).sum();
@@ -26,6 +35,7 @@ pub(crate) fn retrieve(call: &mut Call, specs: &[SourceSpec]) -> Result<Candidat
     let mut found = Vec::with_capacity(specs.len());
     for spec in specs {
         check_name("source", &spec.name)?;
+        in_time(call, "retrieve")?;
         let rows = match granted(call, spec).and_then(|()| call.reach.retrieval.retrieve(&call.ctx, spec)) {
             Ok(mut rows) => {
                 rows.truncate(spec.limit as usize);
@@ -58,6 +68,8 @@ pub(crate) fn column(call: &Call, set: &Candidates, name: &str) -> Result<Column
         return Ok(ColumnValues::Numbers(vec![f32::NAN; set.len()]));
     }
     call.grants.column(name)?;
+    // An expression may name hundreds of columns.
+    in_time(call, "column")?;
     let values = call.reach.columns.column(&call.ctx, set.rows(), name)?;
     if values.len() != set.len() {
         let detail = format!("{} values for {} candidates", values.len(), set.len());
@@ -135,6 +147,7 @@ pub(crate) fn blend(call: &Call, set: &mut Candidates, weights: &[(String, f32)]
         let rank = |name: &str| name.strip_prefix("source.").is_some_and(|rest| rest.ends_with(".rank"));
         set.columns().iter().filter(|column| rank(&column.name)).for_each(|column| add(&column.values, 1.0));
     }
+    few_enough("weights", weights.len())?;
     for (name, weight) in weights {
         if !weight.is_finite() {
             return Err(invalid(format!("the weight of source {name:?} is {weight}: expected a finite number")));
@@ -163,7 +176,11 @@ pub(crate) fn spread(call: &Call, set: &mut Candidates, space: &str, strength: f
         Some(scores) => scores[..count].iter().map(|&s| if s > f32::MIN / 2.0 { s } else { f32::NAN }).collect(),
         None => (0..count).map(|at| (count - at) as f32).collect(),
     };
-    set.select(&diversity::spread(&relevance, &vectors, dim, strength, count));
+    let go_on = || call.check_clock().is_ok();
+    match diversity::spread_while(&relevance, &vectors, dim, strength, count, go_on) {
+        Some(order) => set.select(&order),
+        None => in_time(call, "spread")?,
+    }
     Ok(())
 }
 
@@ -235,6 +252,11 @@ fn retain(set: &mut Candidates, keep: impl Fn(&ItemRow) -> bool) -> u32 {
     let kept: Vec<u32> = (0..before as u32).filter(|&at| keep(&set.rows()[at as usize])).collect();
     set.select(&kept);
     (before - set.len()) as u32
+}
+
+/// Ends an operation early that is made of many parts; the call then ends by its clock.
+fn in_time(call: &Call, what: &str) -> Result<()> {
+    call.check_clock().map_err(|fault| ReachError::Failed { what: what.to_owned(), detail: fault.to_string() })
 }
 
 fn check_name(what: &str, name: &str) -> Result<()> {

@@ -174,6 +174,8 @@ impl State {
         let said = result.as_ref().err().map(ToString::to_string);
         let argument = || said.unwrap_or_else(argument);
         self.call.end_step(start, operation, argument, set);
+        // What the clock cut short is no failure of the operation.
+        self.call.check_clock()?;
         if let Err(error @ ReachError::Failed { .. }) = &result
             && !matches!(operation, "score" | "spread")
         {
@@ -243,7 +245,7 @@ impl visitor::Host for State {
 
     fn recent(&mut self, kinds: Vec<types::EventKind>, limit: u32) -> Result<visitor::Interactions> {
         let call = self.enter()?;
-        let kinds: Vec<EventKind> = kinds.into_iter().map(event_kind).collect();
+        let kinds = event_kinds(&kinds);
         let mut found = visitor::Interactions { items: Vec::new(), kinds: Vec::new(), times: Vec::new() };
         let recent = if call.grants.history() { call.ctx.visitor.recent.as_slice() } else { &[] };
         let wanted = recent.iter().filter(|event| kinds.is_empty() || kinds.contains(&event.kind));
@@ -268,8 +270,11 @@ impl retrieval::Host for State {
     fn retrieve(&mut self, sources: Vec<retrieval::Source>) -> Result<Set, HostError> {
         let call = self.enter()?;
         let start = call.start_step(None);
+        operations::few_enough("sources", sources.len())?;
         let specs: Vec<SourceSpec> = sources.into_iter().map(|spec| source(call, spec)).collect::<Result<_, _>>()?;
-        let set = operations::retrieve(call, &specs)?;
+        let set = operations::retrieve(call, &specs);
+        call.check_clock()?;
+        let set = set?;
         let argument = || specs.iter().map(|s| format!("{}:{}", s.name, s.limit)).collect::<Vec<_>>().join(" ");
         call.end_step(start, "retrieve", argument, &set);
         Ok(self.new_set(set)?)
@@ -352,7 +357,7 @@ impl retrieval::HostCandidates for State {
     }
 
     fn without_seen(&mut self, this: Set, kinds: Vec<types::EventKind>) -> Result<u32> {
-        let kinds: Vec<EventKind> = kinds.into_iter().map(event_kind).collect();
+        let kinds = event_kinds(&kinds);
         let argument = || kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" ");
         self.always(&this, "without-seen", argument, |call, set| operations::without_seen(call, set, &kinds))
     }
@@ -409,7 +414,9 @@ fn source(call: &Call, spec: retrieval::Source) -> Result<SourceSpec, ReachError
         Origin::Listed(ids) => Source::Listed(call.reach.columns.rows(&ids).into_iter().flatten().collect()),
         Origin::Exploration => Source::Exploration,
     };
-    let kinds = spec.kinds.into_iter().map(item_kind).collect();
+    let mut named = [false; ItemKind::ALL.len()];
+    spec.kinds.into_iter().for_each(|kind| named[item_kind(kind) as usize] = true);
+    let kinds = ItemKind::ALL.into_iter().filter(|kind| named[*kind as usize]).collect();
     let filter = (!spec.filter.is_empty()).then(|| call.expressions.get(&spec.filter)).transpose()?;
     Ok(SourceSpec { name: spec.name, source, limit: spec.limit, kinds, filter })
 }
@@ -443,8 +450,11 @@ const EVENT_KINDS: [(types::EventKind, EventKind); 8] = [
     (types::EventKind::Custom, EventKind::Custom),
 ];
 
-fn event_kind(kind: types::EventKind) -> EventKind {
-    EVENT_KINDS.iter().find(|(theirs, _)| *theirs == kind).map_or(EventKind::Custom, |(_, ours)| *ours)
+/// Each once, however often a strategy names it: what is asked for every item must be short.
+fn event_kinds(kinds: &[types::EventKind]) -> Vec<EventKind> {
+    let mut named = [false; EVENT_KINDS.len()];
+    kinds.iter().for_each(|kind| named[*kind as usize] = true);
+    EVENT_KINDS.iter().filter(|(theirs, _)| named[*theirs as usize]).map(|(_, ours)| *ours).collect()
 }
 
 fn event_kind_out(kind: EventKind) -> types::EventKind {

@@ -21,6 +21,11 @@ use crate::{ColumnValues, ReachError};
 pub const MAX_BYTES: usize = 8 * 1024;
 /// Deepest nesting. A chain of `+` nests one level a term; `&&` and `||` do not.
 pub const MAX_DEPTH: usize = 64;
+/// Most operators and brackets. The parser recurses once for each operator of a chain: more could exhaust a small
+/// stack; and each of them takes it microseconds, which nothing can interrupt.
+pub const MAX_OPERATORS: usize = 1024;
+/// Most commas: what a list or a call has one more of.
+pub const MAX_COMMAS: usize = 2047;
 /// What an expression may be built from, for error messages.
 pub const SUPPORTED: &str = "numbers, \"texts\", true, false, columns, < <= > >= == !=, && || !, + - * / %, c ? a : b, \
     x in [..] or in a list column, size(x), x.startsWith(t), x.endsWith(t), x.contains(t), has(x), coalesce(x, default), \
@@ -35,7 +40,13 @@ pub enum ExprError {
         /// Its length.
         bytes: usize,
     },
-    /// Nested deeper than [`MAX_DEPTH`], or so many operators that it could be.
+    /// More than [`MAX_OPERATORS`] or [`MAX_COMMAS`].
+    #[error("character {at}: at most {MAX_OPERATORS} operators and brackets, and {MAX_COMMAS} commas; split it in two")]
+    TooMany {
+        /// Where.
+        at: usize,
+    },
+    /// Nested deeper than [`MAX_DEPTH`].
     #[error("character {at}: nested too deeply: at most {MAX_DEPTH} levels; group a long sum with parentheses")]
     TooDeep {
         /// Where.

@@ -1,11 +1,8 @@
 //! From CEL text to nodes: limits first, then the `cel` crate's parser, then its tree checked and flattened.
 
-use super::{ExprError, MAX_BYTES, MAX_DEPTH};
+use super::{ExprError, MAX_BYTES, MAX_COMMAS, MAX_DEPTH, MAX_OPERATORS};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators as op};
 use std::sync::Arc;
-
-/// The parser recurses once for each operator of a chain: more than this could exhaust a small stack.
-const MAX_OPERATORS: usize = 1024;
 
 /// One operation and where its operator (or name) stands, as a character number from 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +115,12 @@ pub(super) fn parse(text: &str) -> Result<(Node, Vec<String>), ExprError> {
         Ok(Err(errors)) => return Err(syntax(text, &errors)),
         Err(_) => return Err(ExprError::Syntax { at: 1, detail: "the parser failed on this text".to_owned() }),
     };
-    let mut builder = Builder { text, places, columns: Vec::new() };
+    // Counted once: an expression has thousands of nodes, and each says where it stands.
+    let characters = text.bytes().scan(0, |count, byte| {
+        *count += usize::from(byte & 0xc0 != 0x80);
+        Some(*count)
+    });
+    let mut builder = Builder { characters: characters.collect(), places, columns: Vec::new() };
     let root = builder.node(&tree, 0)?;
     Ok((root, builder.columns))
 }
@@ -126,7 +128,7 @@ pub(super) fn parse(text: &str) -> Result<(Node, Vec<String>), ExprError> {
 /// Rejects what would make the parser recurse deeply, looking at brackets and operators outside of texts.
 fn check_nesting(text: &str) -> Result<(), ExprError> {
     let bytes = text.as_bytes();
-    let (mut open, mut operators, mut at) = (0usize, 0usize, 0usize);
+    let (mut open, mut operators, mut commas, mut at) = (0usize, 0usize, 0usize, 0usize);
     while at < bytes.len() {
         match bytes[at] {
             quote @ (b'"' | b'\'') => {
@@ -135,14 +137,25 @@ fn check_nesting(text: &str) -> Result<(), ExprError> {
                     at += 1 + usize::from(bytes[at] == b'\\');
                 }
             }
-            b'(' | b'[' | b'{' => open += 1,
+            b'(' | b'[' | b'{' => {
+                open += 1;
+                operators += 1;
+            }
+            b',' => commas += 1,
             b')' | b']' | b'}' => open = open.saturating_sub(1),
             b'+' | b'-' | b'*' | b'/' | b'%' | b'.' | b'<' | b'>' | b'=' | b'?' => operators += 1,
+            b'&' | b'|' if bytes.get(at + 1) == Some(&bytes[at]) => {
+                operators += 1;
+                at += 1;
+            }
             b'i' if bytes[at..].starts_with(b"in ") => operators += 1,
             _ => {}
         }
-        if open > MAX_DEPTH || operators > MAX_OPERATORS {
+        if open > MAX_DEPTH {
             return Err(ExprError::TooDeep { at: character(text, at) });
+        }
+        if operators > MAX_OPERATORS || commas > MAX_COMMAS {
+            return Err(ExprError::TooMany { at: character(text, at) });
         }
         at += 1;
     }
@@ -167,15 +180,17 @@ fn character(text: &str, offset: usize) -> usize {
     text.char_indices().take_while(|(start, _)| *start <= offset).count().max(1)
 }
 
-struct Builder<'a> {
-    text: &'a str,
+struct Builder {
+    /// The number of the character that holds each byte, from 1.
+    characters: Vec<usize>,
     places: SourceInfo,
     columns: Vec<String>,
 }
 
-impl Builder<'_> {
+impl Builder {
     fn at(&self, tree: &IdedExpr) -> usize {
-        character(self.text, self.places.offset_for(tree.id).map_or(0, |(start, _)| start as usize))
+        let offset = self.places.offset_for(tree.id).map_or(0, |(start, _)| start as usize);
+        self.characters.get(offset).or(self.characters.last()).copied().unwrap_or(1)
     }
 
     fn unsupported(&self, tree: &IdedExpr, what: impl Into<String>) -> ExprError {

@@ -144,6 +144,14 @@ fn hostile_texts_are_errors() {
         ] {
             assert!(Expression::parse(&text).is_err(), "{}", &text[..20]);
         }
+        for text in [
+            format!("a{}", repeat("&&a", 1025)),
+            format!("a{}", repeat("||a", 1025)),
+            format!("a in [1{}]", repeat(",1", 2048)),
+            format!("1{}", repeat("+(1)", 513)),
+        ] {
+            assert!(matches!(Expression::parse(&text), Err(ExprError::TooMany { .. })), "{}", &text[..20]);
+        }
         assert!(Expression::parse(&format!("{}true", repeat("!", 8000))).is_ok());
         assert!(Expression::parse(&format!("a{}", repeat(".a", 500))).is_ok());
         assert!(Expression::parse(&format!("true{}", repeat(" && true", 900))).is_ok());

@@ -16,7 +16,11 @@ pub struct Shop {
     pub generous: bool,
 }
 
-pub static HOST: LazyLock<Host> = LazyLock::new(|| Host::new(HostConfig::default()).unwrap());
+/// With few slots: a test that watches the memory has to wait until each was used.
+pub static HOST: LazyLock<Host> = LazyLock::new(|| {
+    let threads = std::thread::available_parallelism().map_or(8, usize::from) as u32;
+    Host::new(HostConfig { instances: threads.max(8), ..HostConfig::default() }).unwrap()
+});
 
 pub fn reach() -> Reach {
     reach_of(Shop { generous: false })

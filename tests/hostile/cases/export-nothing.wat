@@ -1,0 +1,4 @@
+;; An empty component.
+;; expect: refused wrong_world: compose
+;; whole: component
+(component)

@@ -1,0 +1,16 @@
+;; Filters that end within a text, an escape, a comment and a number.
+;; expect: page 5
+(data (i32.const 2000) "'\5c")
+(data (i32.const 2010) "1 == 0x")
+(data (i32.const 2020) "true // \00")
+(data (i32.const 2030) "'\5cU00110000' == 'a'")
+(func $keep-by (param $set i32) (param $at i32) (param $len i32)
+  (call $keep (local.get $set) (local.get $at) (local.get $len) (i32.const 700)))
+(func $compose (result i32) (local $set i32)
+  (local.set $set (call $trending (i32.const 5)))
+  (call $keep-by (local.get $set) (i32.const 2000) (i32.const 1)) (call $must-not)
+  (call $keep-by (local.get $set) (i32.const 2000) (i32.const 2)) (call $must-not)
+  (call $keep-by (local.get $set) (i32.const 2010) (i32.const 7)) (call $must-not)
+  (call $keep-by (local.get $set) (i32.const 2020) (i32.const 9))
+  (call $keep-by (local.get $set) (i32.const 2030) (i32.const 19)) (call $must-not)
+  (call $page (local.get $set)))

@@ -1,0 +1,11 @@
+;; A filter of eight thousand exclamation marks, then one of eight thousand minus signs.
+;; expect: page 5
+(func $compose (result i32) (local $set i32)
+  (local.set $set (call $trending (i32.const 5)))
+  (memory.fill (i32.const 4096) (i32.const 33) (i32.const 8000))
+  (call $keep (local.get $set) (i32.const 4096) (i32.const 8000) (i32.const 700))
+  (call $must-not)
+  (memory.fill (i32.const 4096) (i32.const 45) (i32.const 8000))
+  (call $keep (local.get $set) (i32.const 4096) (i32.const 8000) (i32.const 700))
+  (call $must-not)
+  (call $page (local.get $set)))

@@ -1,0 +1,4 @@
+;; Throws.
+;; expect: refused invalid_component: exceptions
+;; whole: component
+(component (core module (tag $t) (func (throw $t))))

@@ -1,0 +1,7 @@
+;; Drops a set twice.
+;; expect: fault strategy_trap: unknown handle index
+(func $compose (result i32) (local $set i32)
+  (local.set $set (call $trending (i32.const 5)))
+  (call $drop (local.get $set))
+  (call $drop (local.get $set))
+  (i32.const 128))

@@ -1,0 +1,4 @@
+;; A page of two million shelves that are not there.
+;; expect: fault strategy_trap: out of bounds
+(func $compose (result i32)
+  (i32.store (i32.const 132) (i32.const 200)) (i32.store (i32.const 136) (i32.const 2000000)) (i32.const 128))

@@ -1,0 +1,15 @@
+;; Puts columns without a name, with a name of sixty thousand bytes, of zeros, and of a path.
+;; expect: page 5
+(data (i32.const 2000) "../\00")
+(func $put-as (param $set i32) (param $at i32) (param $len i32)
+  (call $put (local.get $set) (local.get $at) (local.get $len) (i32.const 800) (i32.const 5) (i32.const 700))
+  (call $must-not))
+(func $compose (result i32) (local $set i32)
+  (memory.fill (i32.const 5000) (i32.const 97) (i32.const 60000))
+  (local.set $set (call $trending (i32.const 5)))
+  (call $put-as (local.get $set) (i32.const 0) (i32.const 0))
+  (call $put-as (local.get $set) (i32.const 5000) (i32.const 60000))
+  (call $put-as (local.get $set) (i32.const 5000) (i32.const 129))
+  (call $put-as (local.get $set) (i32.const 2000) (i32.const 3))
+  (call $put-as (local.get $set) (i32.const 2003) (i32.const 1))
+  (call $page (local.get $set)))

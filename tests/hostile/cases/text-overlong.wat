@@ -1,0 +1,6 @@
+;; A title with a slash written in two bytes, and one cut in the middle of a character.
+;; expect: fault strategy_trap: utf-8
+(data (i32.const 2000) "\c0\af\e5\8d")
+(func $compose (result i32)
+  (i32.store (i32.const 208) (i32.const 2000)) (i32.store (i32.const 212) (i32.const 4))
+  (call $page (call $trending (i32.const 5))))

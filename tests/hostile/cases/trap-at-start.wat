@@ -1,0 +1,4 @@
+;; Its start function traps.
+;; expect: refused describe_failed: unreachable
+(func $start unreachable)
+(start $start)
