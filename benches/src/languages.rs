@@ -1,9 +1,10 @@
 //! What a strategy's language costs: the template of `qianmian plugin new` in Rust and in JavaScript, over one reach.
 
 use crate::lines::{Better, Line};
-use crate::sandbox::Pair;
+use crate::sandbox::{Pair, content};
 use anyhow::{Context, Result, anyhow, ensure};
 use qianmian::authoring::{Language, build, build_with, create};
+use qianmian_core::Page;
 use qianmian_host::{Outcome, Strategy};
 use std::path::Path;
 use std::sync::Arc;
@@ -37,10 +38,9 @@ impl Twins {
         };
         let twins = Self { rust: load(Language::Rust, "rust")?, javascript: load(Language::Js, "js")? };
         for visitor in 0..COMPARED {
-            let page =
-                |strategy| whole(pair.call(strategy, "{}", visitor)).map(|outcome| format!("{:?}", outcome.page));
+            let page = |strategy| page(pair.call(strategy, "{}", visitor));
             let (rust, javascript) = (page(&twins.rust)?, page(&twins.javascript)?);
-            ensure!(rust == javascript, "v{visitor}: {javascript} is not {rust}");
+            ensure!(content(&rust) == content(&javascript), "v{visitor}: {javascript:?} is not {rust:?}");
         }
         Ok(twins)
     }
@@ -52,10 +52,11 @@ impl Twins {
     pub fn costs(&self, pair: &Pair, calls: usize) -> Result<Vec<Line>> {
         let mut times = [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())];
         for call in 0..calls * 2 {
-            let outcome = whole(pair.call([&self.rust, &self.javascript][call % 2], "{}", call))?;
+            let outcome = pair.call([&self.rust, &self.javascript][call % 2], "{}", call);
             let (instantiate, all) = &mut times[call % 2];
             instantiate.push(outcome.usage.instantiate.as_secs_f64() * 1e6);
             all.push(outcome.usage.wall.as_secs_f64() * 1e6);
+            page(outcome)?;
         }
         let cases = ["template in Rust, us", "template in JavaScript, us"].into_iter().zip(&times);
         let lines = cases.flat_map(|(case, (instantiate, all))| {
@@ -66,9 +67,6 @@ impl Twins {
     }
 }
 
-fn whole(outcome: Outcome) -> Result<Outcome> {
-    match &outcome.page {
-        Ok(_) => Ok(outcome),
-        Err(fault) => Err(anyhow!("the strategy failed: {fault}")),
-    }
+fn page(outcome: Outcome) -> Result<Page> {
+    outcome.page.map_err(|fault| anyhow!("the strategy failed: {fault}"))
 }

@@ -148,10 +148,10 @@ impl Pair {
     }
 }
 
-/// A shelf's id, title, rows and scores.
-type Content<'p> = (&'p str, &'p str, &'p [ItemRow], Option<&'p [f32]>);
+/// A shelf's id, title, rows and scores. Not what sources scored: trends decay from one call to the next.
+pub(crate) type Content<'p> = (&'p str, &'p str, &'p [ItemRow], Option<&'p [f32]>);
 
-fn content(page: &Page) -> Vec<Content<'_>> {
+pub(crate) fn content(page: &Page) -> Vec<Content<'_>> {
     page.shelves.iter().map(|s| (s.id.as_str(), s.title.as_str(), s.slots.rows(), s.slots.column("score"))).collect()
 }
 

@@ -37,9 +37,12 @@ pub fn read(path: &Path, shown: &str) -> anyhow::Result<Source> {
     }
 }
 
-/// The first complaint, where it is and what it is.
+/// Where something is, and what it is.
+type Complaint = (Option<BytePos>, String);
+
+/// The first complaint.
 #[derive(Clone, Default)]
-struct First(Arc<Mutex<Option<(Option<BytePos>, String)>>>);
+struct First(Arc<Mutex<Option<Complaint>>>);
 
 impl Emitter for First {
     fn emit(&mut self, found: &mut DiagnosticBuilder<'_>) {
