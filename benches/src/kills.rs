@@ -15,13 +15,16 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// Threads that send events.
 const WRITERS: usize = 4;
 /// Visitors of each.
 const VISITORS: usize = 5;
+/// What the writers are told at the end: to have the last batch acknowledged, or that there is no server to do it.
+const FINISH: u8 = 1;
+const GIVE_UP: u8 = 2;
 /// A server that takes longer to answer after a kill is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -98,7 +101,7 @@ impl Batch {
 /// When the server does not start, or does not come back.
 pub fn audit(audit: &Audit) -> Result<Found> {
     let address = free_address()?;
-    let stop = AtomicBool::new(false);
+    let stop = AtomicU8::new(0);
     let mut found = Found { kills: audit.kills, ..Found::default() };
     let mut random = audit.seed;
     let batches = std::thread::scope(|scope| -> Result<Vec<Batch>> {
@@ -113,10 +116,11 @@ pub fn audit(audit: &Audit) -> Result<Found> {
         let killed = (0..audit.kills).try_for_each(|_| kill_once(audit, address, &mut random, &mut found));
         // The writers need a server to finish with.
         let server = killed.and_then(|()| start(audit, address));
-        stop.store(true, Ordering::Relaxed);
-        let mut server = server?;
-        found.slowest_start = found.slowest_start.max(ready(address)?);
-        let batches = writers.into_iter().map(|writer| writer.join().unwrap_or_default()).flatten().collect();
+        let answered = server.and_then(|server| Ok((server, ready(address)?)));
+        stop.store(if answered.is_ok() { FINISH } else { GIVE_UP }, Ordering::Relaxed);
+        let (mut server, took) = answered?;
+        found.slowest_start = found.slowest_start.max(took);
+        let batches = writers.into_iter().flat_map(|writer| writer.join().unwrap_or_default()).collect();
         kill(&mut server)?;
         Ok(batches)
     })?;
@@ -128,10 +132,10 @@ pub fn audit(audit: &Audit) -> Result<Found> {
 }
 
 /// Sends batches until it is told to stop; each until it is acknowledged.
-fn write(writer: usize, address: SocketAddr, stop: &AtomicBool) -> Vec<Batch> {
+fn write(writer: usize, address: SocketAddr, stop: &AtomicU8) -> Vec<Batch> {
     let (mut batches, mut next, mut random) = (Vec::new(), 0, writer as u64 + 1);
     let mut connection = None;
-    while !stop.load(Ordering::Relaxed) {
+    while stop.load(Ordering::Relaxed) == 0 {
         let batch = Batch { writer, first: next, count: 1 + (next_random(&mut random) % 40) as usize };
         next += batch.count;
         loop {
@@ -143,6 +147,9 @@ fn write(writer: usize, address: SocketAddr, stop: &AtomicBool) -> Vec<Batch> {
                 break;
             }
             connection = None;
+            if stop.load(Ordering::Relaxed) == GIVE_UP {
+                return batches;
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -152,7 +159,7 @@ fn write(writer: usize, address: SocketAddr, stop: &AtomicBool) -> Vec<Batch> {
 /// A server from start to kill. One in four dies while it starts.
 fn kill_once(audit: &Audit, address: SocketAddr, random: &mut u64, found: &mut Found) -> Result<()> {
     let mut server = start(audit, address)?;
-    if next_random(random) % 4 == 0 {
+    if next_random(random).is_multiple_of(4) {
         std::thread::sleep(Duration::from_millis(next_random(random) % 150));
         found.in_recovery += 1;
     } else {

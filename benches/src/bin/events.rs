@@ -4,6 +4,8 @@
 //! Rounds alternate, and only one server is under load at a time. Both sides get the same events with ids that never come
 //! twice, over connections that stay open.
 
+#![allow(clippy::disallowed_methods, reason = "a load generator waits until a batch is due")]
+
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use qianmian_benches::http1::{Connection, post_json};
@@ -104,16 +106,20 @@ fn visible(side: &Side, length: Duration) -> Result<Vec<f64>> {
             }
             Ok(())
         });
-        let mut times = Vec::new();
-        let mut connection = Connection::open(side.server.address)?;
-        while begun.elapsed() < length {
-            times.push(seen(&mut connection, times.len())?);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let times = watch(side.server.address, begun + length);
         stop.store(true, Ordering::Relaxed);
         background.join().unwrap_or(Ok(()))?;
-        Ok(times)
+        times
     })
+}
+
+fn watch(address: SocketAddr, until: Instant) -> Result<Vec<f64>> {
+    let (mut times, mut connection) = (Vec::new(), Connection::open(address)?);
+    while Instant::now() < until {
+        times.push(seen(&mut connection, times.len())?);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(times)
 }
 
 /// One event of a new visitor, and asking for the profile until it is there.

@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use qianmian_benches::languages::Twins;
 use qianmian_benches::hostile::Hostile;
+use qianmian_benches::languages::Twins;
 use qianmian_benches::lines::summary;
 use qianmian_benches::peer::Peer;
 use qianmian_benches::sandbox::Pair;

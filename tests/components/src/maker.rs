@@ -95,7 +95,7 @@ pub fn component(parts: &Parts<'_>) -> Vec<u8> {
     let memory = unless_own("memory", format!("(memory (export \"memory\") {pages})"));
     let realloc = unless_own("realloc", REALLOC.to_owned());
     let describe = unless_own("describe", "(func (export \"describe\") (result i32) (i32.const 320))".to_owned());
-    from_core(&format!(
+    from_core(format!(
         r#"(module
           {imports} {memory} {realloc} {describe} {HELPERS}
           (data (i32.const 320) "{description}")

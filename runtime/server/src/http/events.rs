@@ -176,11 +176,14 @@ struct GoodBatch {
     events: Vec<WireEvent>,
 }
 
+/// An event with its number, or why it is none.
+type Parsed = (usize, Result<WireEvent, String>);
+
 /// The events of a body with their numbers, each or why it is none.
 ///
 /// # Errors
 /// A JSON body that is no batch.
-fn parse(bytes: &Bytes, lines: bool) -> Result<Vec<(usize, Result<WireEvent, String>)>, ApiError> {
+fn parse(bytes: &Bytes, lines: bool) -> Result<Vec<Parsed>, ApiError> {
     if lines {
         return Ok(body::lines(bytes).collect());
     }
