@@ -13,7 +13,10 @@ fn try_out(server: &Server, component: &Path, parameters: Value) -> Vec<Line> {
     run(&server.app, &Trial { plugin, parameters, visitors, items: Vec::new(), limit: 12 }).expect("a trial")
 }
 
-fn pages(lines: &[Line]) -> Vec<(&str, &[(String, Vec<String>)])> {
+/// Shelves with the ids of their items.
+type Shelves<'a> = &'a [(String, Vec<String>)];
+
+fn pages(lines: &[Line]) -> Vec<(&str, Shelves<'_>)> {
     lines.iter().map(|line| (line.visitor.as_str(), line.page.as_slice())).collect()
 }
 
