@@ -60,7 +60,8 @@ fn call(visitor: Visitor) -> Call {
     let reach = Reach { retrieval: Arc::clone(&few) as _, columns: Arc::clone(&few) as _, scoring: few };
     let ctx = Arc::new(RequestContext::new(Request::default(), Arc::new(visitor), 0, 0));
     let grants = Grants { needs: Needs::everything(), allowed: None };
-    Call::new(ctx, reach, Limits::default(), Arc::new(Expressions::new(9)), Arc::new(grants))
+    let patient = Limits { wall: std::time::Duration::from_secs(20), ..Limits::default() };
+    Call::new(ctx, reach, patient, Arc::new(Expressions::new(9)), Arc::new(grants))
 }
 
 fn listed(name: &str, rows: &[u32]) -> SourceSpec {
@@ -111,6 +112,26 @@ fn blending_sums_reciprocal_ranks() {
     assert!(matches!(blend(&call, &mut few, &[("c".to_owned(), 1.0)]), Err(ReachError::Unknown { .. })));
     assert!(matches!(blend(&call, &mut few, &[("a".to_owned(), f32::NAN)]), Err(ReachError::Invalid(_))));
     assert_eq!(rows(&few), [1, 2, 3], "an error leaves the set as it was");
+}
+
+#[test]
+fn what_is_out_of_time_ends_early_and_leaves_the_set() {
+    let mut call = call(Visitor::default());
+    let mut few = set(&mut call, &[1, 2, 3]);
+    call.deadline = std::time::Instant::now();
+    assert!(matches!(keep(&call, &mut few, "item.price > 1.0"), Err(ReachError::Failed { .. })));
+    assert!(matches!(spread(&call, &mut few, "s", 0.5, 3), Err(ReachError::Failed { .. })));
+    assert!(matches!(retrieve(&mut call, &[listed("a", &[1])]), Err(ReachError::Failed { .. })));
+    assert_eq!(rows(&few), [1, 2, 3]);
+}
+
+#[test]
+fn more_weights_than_sources_are_refused() {
+    let mut call = call(Visitor::default());
+    let mut few = set(&mut call, &[1, 2, 3]);
+    let weights = vec![("a".to_owned(), 1.0); 33];
+    assert!(matches!(blend(&call, &mut few, &weights), Err(ReachError::Invalid(_))));
+    assert!(few_enough("sources", 32).is_ok() && few_enough("sources", 33).is_err());
 }
 
 #[test]
