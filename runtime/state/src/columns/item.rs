@@ -15,23 +15,6 @@ const PRIOR: f64 = 20.0;
 /// Buyers it is worth in the repeat rate.
 const PRIOR_BUYERS: f64 = 5.0;
 
-/// Columns that depend on the catalogue alone, besides `item.attributes.NAME`.
-pub(super) const OF_CATALOGUE: [&str; 13] = [
-    "item.id",
-    "item.kind",
-    "item.title",
-    "item.brand",
-    "item.merchant",
-    "item.currency",
-    "item.category",
-    "item.categories",
-    "item.tags",
-    "item.channels",
-    "item.regions",
-    "item.price",
-    "item.stock",
-];
-
 impl Folds {
     pub(super) fn item_column(
         &self,

@@ -16,6 +16,9 @@ use crate::fold::Folds;
 use qianmian_core::{ColumnValues, ItemRow, RequestContext};
 use std::sync::Arc;
 
+/// The first so many of [`NAMES`] depend on the catalogue alone.
+const OF_CATALOGUE: usize = 13;
+
 /// Every name [`Folds::column`] knows. `NAME` stands for any name.
 const NAMES: &[&str] = &[
     "item.id",
@@ -99,6 +102,8 @@ const NAMES: &[&str] = &[
     "context.NAME",
 ];
 
+const _: () = assert!(matches!(NAMES[OF_CATALOGUE].as_bytes(), b"item.age_days"));
+
 impl Folds {
     /// The values of a column for `rows`, in their order; `None` when no column has this name. An attribute that no
     /// item has, and a context entry the request does not bring, are missing in every row.
@@ -124,7 +129,7 @@ impl Folds {
     /// Whether a column depends on the catalogue alone: not on events, the visitor, the request or the clock.
     #[must_use]
     pub fn is_of_catalogue(name: &str) -> bool {
-        item::OF_CATALOGUE.contains(&name) || name.starts_with("item.attributes.")
+        NAMES[..OF_CATALOGUE].contains(&name) || name.starts_with("item.attributes.")
     }
 
     /// The names [`Self::column`] knows, for error messages. `NAME` stands for any name.
