@@ -85,6 +85,7 @@ fn empty_object() -> Value {
 }
 
 /// A pinned release: what a request runs from start to end, whatever is swapped meanwhile.
+#[derive(Clone)]
 pub struct Release {
     /// The scenario.
     pub scenario: String,
@@ -353,8 +354,12 @@ fn earlier(
 
 impl Release {
     /// This release, or what ran before it, as what may stand in for `strategy`.
-    fn good_before(self: &Arc<Self>, strategy: &Strategy) -> Option<Arc<Self>> {
-        if self.strategy.digest() == strategy.digest() { self.previous.clone() } else { Some(Arc::clone(self)) }
+    fn good_before(&self, strategy: &Strategy) -> Option<Arc<Self>> {
+        if self.strategy.digest() == strategy.digest() {
+            return self.previous.clone();
+        }
+        // Without its own: else every release would keep all those before it.
+        Some(Arc::new(Self { previous: None, ..Self::clone(self) }))
     }
 
     /// A release that no registry knows, numbered 0.

@@ -146,7 +146,7 @@ pub(super) fn compose(
     };
     let visitor = if known { invented.known() } else { Visitor::default() };
     let ctx = Arc::new(RequestContext::new(request, Arc::new(visitor), 1_000_000_000_000, 1));
-    let limits = Limits { wall: Duration::from_secs(5), ..Limits::default() };
+    let limits = Limits { wall: Duration::from_secs(1), ..Limits::default() };
     Ok(plugin.strategy.compose(ctx, &invented.reach(), parameters, &limits))
 }
 
