@@ -1,6 +1,7 @@
 //! `POST /v1/events`: validate, reserve a place in the log's queue or 503, answer after fsync.
 
 use super::body;
+use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::recommend::{answer::VisitorIds, now_ms};
@@ -16,6 +17,9 @@ use utoipa::ToSchema;
 
 /// 1980-01-01: nothing was sold online before, and a time in seconds is told apart.
 const EARLIEST: TimeMs = 315_532_800_000;
+
+/// Bytes of a body above which reading it is no work for tokio's workers.
+const LARGE: usize = 256 << 10;
 
 /// A moment: milliseconds since 1970 UTC, or RFC 3339.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -226,10 +230,29 @@ pub(super) async fn ingest(
     bytes: Bytes,
 ) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let parsed = parse(&bytes, kind.contains("ndjson") || kind.contains("jsonl"))?;
-    let now = now_ms();
+    let lines = kind.contains("ndjson") || kind.contains("jsonl");
+    let (events, rejected) = if bytes.len() > LARGE {
+        let app = Arc::clone(&app);
+        blocking(move || sift(&app, &bytes, lines)).await?
+    } else {
+        sift(&app, &bytes, lines)?
+    };
+    let (accepted, duplicates) = if events.is_empty() { (0, 0) } else { append(&app, events).await? };
+    let count = |outcome: &str, n: usize| app.metrics.events.with_label_values(&[outcome]).inc_by(n as u64);
+    count("accepted", accepted);
+    count("duplicate", duplicates);
+    count("rejected", rejected.len());
+    Ok((StatusCode::ACCEPTED, Json(Accepted { accepted, duplicates, rejected, durability: "fsync" })))
+}
+
+/// The good events of a body, and what is wrong with the others.
+///
+/// # Errors
+/// As [`parse`].
+fn sift(app: &App, bytes: &Bytes, lines: bool) -> Result<(Vec<Event>, Vec<RejectedEvent>), ApiError> {
+    let (parsed, now) = (parse(bytes, lines)?, now_ms());
     let (mut events, mut rejected) = (Vec::with_capacity(parsed.len()), Vec::new());
-    let mut unknown = Unknown::new(&app);
+    let mut unknown = Unknown::new(app);
     for (index, event) in parsed {
         let checked = event.map_err(|detail| ("wrong_shape", detail)).and_then(|event| event.check(now));
         match checked.and_then(|event| unknown.admit(event)) {
@@ -237,12 +260,7 @@ pub(super) async fn ingest(
             Err((code, detail)) => rejected.push(RejectedEvent { index, code, detail }),
         }
     }
-    let (accepted, duplicates) = if events.is_empty() { (0, 0) } else { append(&app, events).await? };
-    let count = |outcome: &str, n: usize| app.metrics.events.with_label_values(&[outcome]).inc_by(n as u64);
-    count("accepted", accepted);
-    count("duplicate", duplicates);
-    count("rejected", rejected.len());
-    Ok((StatusCode::ACCEPTED, Json(Accepted { accepted, duplicates, rejected, durability: "fsync" })))
+    Ok((events, rejected))
 }
 
 /// Bounds what strangers' item ids may cost: each gets a row that lives as long as the process.

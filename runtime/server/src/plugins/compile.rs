@@ -2,6 +2,7 @@
 
 use crate::error::ApiError;
 use anyhow::Context;
+use parking_lot::Mutex;
 use qianmian_host::{CodeKey, Host, HostConfig, LoadError, Strategy};
 use qianmian_state::BlobStore;
 use std::fs;
@@ -43,6 +44,8 @@ pub struct Compiler {
     folder: Option<PathBuf>,
     key: CodeKey,
     limits: CompileLimits,
+    /// One process at a time: the limits are for all of them together.
+    turn: Mutex<()>,
 }
 
 impl Compiler {
@@ -52,7 +55,7 @@ impl Compiler {
     /// When the folder or the key cannot be made or read.
     pub fn new(host: Arc<Host>, program: Option<PathBuf>, folder: Option<PathBuf>) -> anyhow::Result<Self> {
         let key = folder.as_deref().map_or_else(|| Ok(CodeKey::new(rand::random())), key)?;
-        Ok(Self { host, program, folder, key, limits: CompileLimits::default() })
+        Ok(Self { host, program, folder, key, limits: CompileLimits::default(), turn: Mutex::default() })
     }
 
     /// The same with other limits.
@@ -74,7 +77,10 @@ impl Compiler {
         }
         self.host.check(component).map_err(refused)?;
         let code = match &self.program {
-            Some(program) => in_a_process(program, component, self.limits)?,
+            Some(program) => {
+                let _turn = self.turn.lock();
+                in_a_process(program, component, self.limits)?
+            }
             None => self.host.compile(component).map_err(refused)?,
         };
         let sealed = self.key.seal(component, &code);

@@ -5,7 +5,7 @@ use moka::sync::Cache;
 use qianmian_core::expr::Expression;
 use qianmian_core::{ItemRow, ReachError, RequestContext};
 use qianmian_index::Filter;
-use qianmian_state::{Catalogue, Folds};
+use qianmian_state::{Catalogue, Folds, Item};
 use std::sync::Arc;
 
 /// Filters kept; a strategy that makes up texts for each request only ever costs itself.
@@ -14,8 +14,10 @@ const KEPT: u64 = 256;
 /// Filters by text.
 pub struct Filters(Cache<String, Arc<Known>>);
 
+/// A filter, and of the catalogue it was made with only what tells which items changed since.
 struct Known {
-    catalogue: Arc<Catalogue>,
+    version: u64,
+    items: Arc<Vec<Arc<Item>>>,
     filter: Filter,
 }
 
@@ -33,7 +35,7 @@ impl Filters {
     pub fn get(&self, catalogue: &Arc<Catalogue>, folds: &Folds, condition: &Expression) -> Result<Filter, ReachError> {
         let known = self.0.get(condition.source());
         if let Some(known) = &known
-            && known.catalogue.version == catalogue.version
+            && known.version == catalogue.version
         {
             return Ok(known.filter.clone());
         }
@@ -47,7 +49,8 @@ impl Filters {
             Some(known) => mended(&known, catalogue, folds, condition)?,
             None => whole(catalogue, folds, condition)?,
         };
-        let new = Known { catalogue: Arc::clone(catalogue), filter: filter.clone() };
+        let (version, items) = (catalogue.version, Arc::clone(&catalogue.items));
+        let new = Known { version, items, filter: filter.clone() };
         self.0.insert(condition.source().to_owned(), Arc::new(new));
         Ok(filter)
     }
@@ -61,7 +64,7 @@ fn whole(catalogue: &Catalogue, folds: &Folds, condition: &Expression) -> Result
 
 /// The same filter after the catalogue changed: only changed rows are asked about.
 fn mended(known: &Known, catalogue: &Catalogue, folds: &Folds, condition: &Expression) -> Result<Filter, ReachError> {
-    let before = &known.catalogue.items;
+    let before = &known.items;
     let changed: Vec<ItemRow> = catalogue
         .items
         .iter()
@@ -99,7 +102,7 @@ fn mask(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qianmian_state::{Item, State};
+    use qianmian_state::State;
 
     fn item(id: &str, price: f32, tag: &str) -> Item {
         Item { id: id.into(), price: Some(price), tags: vec![tag.into()], ..Item::default() }
