@@ -1,7 +1,9 @@
 //! What a bench prints: one JSON object a figure, and a summary as the last line.
 
+use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::json;
+use std::io::Write;
 
 /// Which way is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,9 +95,20 @@ impl Line {
     }
 }
 
+/// Prints the lines and their summary.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn print(lines: &[Line]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{}", serde_json::to_string(line)?).context("cannot write")?;
+    }
+    writeln!(out, "{}", summary(lines)).context("cannot write")
+}
+
 /// The last line: how many targets were met and missed.
-#[must_use]
-pub fn summary(lines: &[Line]) -> serde_json::Value {
+fn summary(lines: &[Line]) -> serde_json::Value {
     let met = lines.iter().filter(|line| line.met == Some(true)).count();
     let missed = lines.iter().filter(|line| line.missed()).count();
     json!({"summary": true, "lines": lines.len(), "met": met, "missed": missed})

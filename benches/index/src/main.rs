@@ -65,15 +65,12 @@ fn main() -> anyhow::Result<()> {
         let data = make();
         let (lines, points) = speed::measure(&data, peer.as_mut(), work.path(), options.quick)?;
         curves.extend(points);
-        for line in lines {
-            println!("{}", serde_json::to_string(&line)?);
-            all.push(line);
-        }
+        all.extend(lines);
     }
     if let Some(file) = options.curves {
         std::fs::write(file, serde_json::to_string(&curves)?)?;
     }
-    println!("{}", lines::summary(&all));
+    lines::print(&all)?;
     let missed = all.iter().filter(|line| line.missed()).count();
     eprintln!("bench-index: {missed} targets missed");
     Ok(())

@@ -3,8 +3,7 @@
 use anyhow::{Result, ensure};
 use clap::Parser;
 use qianmian_benches::kills::{audit, new_audit, start_with};
-use qianmian_benches::lines::{Better, Line, summary};
-use std::io::Write;
+use qianmian_benches::lines::{Better, Line, print};
 use std::path::PathBuf;
 
 /// Kills a server under load and prints one JSON object a line.
@@ -46,9 +45,5 @@ fn main() -> Result<()> {
     let took = start_with(&new_audit(&options.qianmian, folder.path(), 0, 1), options.events)?;
     let million = took.as_secs_f64() / options.events as f64 * 1e6;
     lines.push(Line::alone(("durability", "restart", "s_per_million"), Better::Lower, &[million], Some(5.0)));
-    let mut out = std::io::stdout().lock();
-    for line in &lines {
-        writeln!(out, "{}", serde_json::to_string(line)?)?;
-    }
-    Ok(writeln!(out, "{}", summary(&lines))?)
+    print(&lines)
 }

@@ -9,11 +9,10 @@
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use qianmian_benches::http1::{Connection, post_json};
-use qianmian_benches::lines::{Better, Line, summary};
+use qianmian_benches::lines::{Better, Line, print};
 use qianmian_benches::peer::Peer;
 use qianmian_benches::process::{Server, free_address};
 use std::fmt::Write as _;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -166,11 +165,7 @@ fn main() -> Result<()> {
     times.sort_unstable_by(f64::total_cmp);
     let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or(f64::NAN);
     lines.push(Line::alone(("events", "visible", "p99"), Better::Lower, &[p99], Some(VISIBLE_MS)));
-    let mut out = std::io::stdout().lock();
-    for line in &lines {
-        writeln!(out, "{}", serde_json::to_string(line)?)?;
-    }
-    Ok(writeln!(out, "{}", summary(&lines))?)
+    print(&lines)
 }
 
 fn ours(options: &Options, data: &std::path::Path) -> Result<Server> {

@@ -1,15 +1,14 @@
 //! `bench-sandbox`: what a composition costs in the sandbox, against its native twin over the same reach, and how well the
 //! sandbox stops a hostile one.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use qianmian_benches::hostile::Hostile;
 use qianmian_benches::languages::Twins;
-use qianmian_benches::lines::summary;
+use qianmian_benches::lines::print;
 use qianmian_benches::peer::Peer;
 use qianmian_benches::sandbox::Pair;
 use qianmian_benches::shop::{self, VISITORS};
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,9 +57,5 @@ fn main() -> Result<()> {
     let hostile = Hostile::beside(&pair)?;
     lines.extend(hostile.stop(options.rounds.min(5), options.stops)?);
     lines.extend(hostile.neighbour(options.rounds, each)?);
-    let mut out = std::io::stdout().lock();
-    for line in &lines {
-        writeln!(out, "{}", serde_json::to_string(line)?)?;
-    }
-    writeln!(out, "{}", summary(&lines)).context("cannot write")
+    print(&lines)
 }

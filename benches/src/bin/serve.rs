@@ -4,15 +4,14 @@
 //! Rounds alternate and only one server is under load at a time. First closed loops find each one's peak; then open
 //! loops at half of the peer's peak measure the time answers take at the same load.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
-use qianmian_benches::lines::{Better, Line, median, summary};
+use qianmian_benches::lines::{Better, Line, median, print};
 use qianmian_benches::load::{Load, Outcome, Target, run};
 use qianmian_benches::peer::Peer;
 use qianmian_benches::process::Server;
 use qianmian_benches::sandbox::Pair;
 use qianmian_benches::shop::{self, NAME, VISITORS};
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,11 +114,7 @@ fn main() -> Result<()> {
         }
         None => alone(&options, &theirs)?,
     };
-    let mut out = std::io::stdout().lock();
-    for line in &lines {
-        writeln!(out, "{}", serde_json::to_string(line)?)?;
-    }
-    writeln!(out, "{}", summary(&lines)).context("cannot write")
+    print(&lines)
 }
 
 /// Peaks, then times at half of the peer's peak.

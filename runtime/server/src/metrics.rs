@@ -31,6 +31,8 @@ pub struct Metrics {
     pub items: IntGauge,
     /// Visitors with a profile.
     pub visitors: IntGauge,
+    /// Requests that wait for a compose thread.
+    pub waiting: IntGauge,
 }
 
 const SECONDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
@@ -75,6 +77,7 @@ impl Metrics {
             )?,
             items: gauge("catalogue_items", "Items in the catalogue")?,
             visitors: gauge("visitors", "Visitors with a profile")?,
+            waiting: gauge("compose_waiting", "Requests that wait for a compose thread")?,
             registry,
         })
     }

@@ -43,6 +43,12 @@ impl CpuPool {
         Ok(Self { queue })
     }
 
+    /// Jobs that wait for a thread.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Runs `work` on the pool.
     ///
     /// # Errors

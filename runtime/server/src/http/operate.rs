@@ -33,6 +33,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Json<Value> {
 #[utoipa::path(get, path = "/metrics", tag = "operate",
     responses((status = 200, description = "Text exposition format", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    app.metrics.waiting.set(app.pool.waiting() as i64);
     app.metrics.items.set(app.state.catalogue.current().live_count() as i64);
     app.metrics.visitors.set(app.state.folds.visitors() as i64);
     let text = app.metrics.render().map_err(ApiError::internal)?;
