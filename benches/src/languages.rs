@@ -3,7 +3,7 @@
 use crate::lines::{Better, Line};
 use crate::sandbox::{Pair, content};
 use anyhow::{Context, Result, anyhow, ensure};
-use qianmian::authoring::{Language, build, build_with, create};
+use qianmian::authoring::{Kind, Language, build, build_with, create};
 use qianmian_core::Page;
 use qianmian_host::{Outcome, Strategy};
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Twins {
         let folder = tempfile::tempdir()?;
         let load = |language, name: &str| -> Result<Arc<Strategy>> {
             let project = folder.path().join(name);
-            create("template", &project, language)?;
+            create("template", &project, language, Kind::Strategy)?;
             let component = if language == Language::Rust {
                 std::fs::copy(workspace.join("Cargo.lock"), project.join("Cargo.lock"))?;
                 build(&project)?

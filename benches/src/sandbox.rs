@@ -87,7 +87,7 @@ impl Pair {
     /// When it is none.
     pub fn load(&self, component: &[u8]) -> Result<Arc<Strategy>> {
         let plugin = self.app.plugins.try_out(component).map_err(|error| anyhow!("{error:?}"))?;
-        Ok(Arc::clone(&plugin.strategy))
+        Ok(Arc::clone(plugin.strategy()?))
     }
 
     /// Composes the bench's page once.

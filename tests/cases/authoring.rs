@@ -1,14 +1,18 @@
 //! From an empty folder to a live page: the way of a strategy's author, with the real compiler.
 
-use qianmian::authoring::{Language, Trial, build, create, run};
+use qianmian::authoring::{Kind, Language, Trial, build, create, run};
 use qianmian_tests::{Server, root, served};
 use serde_json::json;
+use std::path::Path;
 
 #[test]
 fn from_an_empty_folder_to_a_live_page() {
     let folder = tempfile::tempdir().expect("a folder");
+    // What both projects stand on is compiled once.
+    std::fs::create_dir(folder.path().join(".cargo")).expect("made");
+    std::fs::write(folder.path().join(".cargo/config.toml"), "[build]\ntarget-dir = \"built\"\n").expect("written");
     let project = folder.path().join("summer");
-    create("summer", &project, Language::Rust).expect("a project");
+    create("summer", &project, Language::Rust, Kind::Strategy).expect("a project");
     // The versions this workspace is tested with.
     std::fs::copy(root().join("Cargo.lock"), project.join("Cargo.lock")).expect("copied");
     let component = build(&project).expect("it builds as it is");
@@ -45,4 +49,31 @@ fn from_an_empty_folder_to_a_live_page() {
     let page = served(&answer);
     assert_eq!(page[0], "p07", "{page:?}");
     assert!(page.contains(&"p09".to_owned()) && page.iter().all(|id| id.as_str() <= "p10"), "{page:?}");
+
+    tagger(folder.path(), &server);
+}
+
+/// The same way for a tagger.
+fn tagger(folder: &Path, server: &Server) {
+    let project = folder.join("tastes");
+    create("tastes", &project, Language::Rust, Kind::Tagger).expect("a project");
+    std::fs::copy(root().join("Cargo.lock"), project.join("Cargo.lock")).expect("copied");
+    let bytes = std::fs::read(build(&project).expect("it builds as it is")).expect("a component");
+    server.events(
+        &[30, 31, 32].map(
+            |n| json!({ "id": format!("c{n}"), "type": "view", "item": format!("p{n}"), "visitor": { "id": "cy" } }),
+        ),
+    );
+    let plugin = server.app.plugins.try_out(&bytes).expect("a tagger");
+    let visitors = vec!["ann".to_owned(), "cy".to_owned()];
+    let trial = Trial { plugin, parameters: json!({ "expensive": 30 }), visitors, items: Vec::new(), limit: 5 };
+    let lines = run(&server.app, &trial).expect("a trial");
+    assert!(lines.iter().all(|line| line.good() && line.fuel < 1.0), "{lines:?}");
+    assert!(lines[1].page[0].1.is_empty() && lines[2].page[0].1 == ["premium"], "{lines:?}");
+
+    let reply = server.send("PUT", "/v1/plugins/tastes/versions/0.1.0", "application/wasm", &bytes);
+    assert_eq!((reply.status, &reply.json["tags"]), (200, &json!(["premium", "away"])), "{}", reply.text);
+    let body = json!({ "strategy": "tastes" }).to_string();
+    let reply = server.send("PUT", "/v1/scenarios/tastes", "application/json", body.as_bytes());
+    assert_eq!((reply.status, &reply.json["code"]), (422, &json!("wrong_world")), "{}", reply.text);
 }

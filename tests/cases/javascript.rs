@@ -1,6 +1,6 @@
 //! Strategies in JavaScript and TypeScript: the twins of a Rust one, and how mistakes reach their author.
 
-use qianmian::authoring::{Language, Line, Trial, build, build_with, create, run};
+use qianmian::authoring::{Kind, Language, Line, Trial, build, build_with, create, run};
 use qianmian::demo::{PERSONAS, Scale, fill};
 use qianmian_tests::{Server, javascript_builder, root};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn the_twins_give_the_same_pages() {
     let folder = tempfile::tempdir().expect("a folder");
     let project = |language, name: &str| {
         let project = folder.path().join(name);
-        create("summer", &project, language).expect("a project");
+        create("summer", &project, language, Kind::Strategy).expect("a project");
         project
     };
     let rust = project(Language::Rust, "rust");
@@ -62,7 +62,7 @@ fn the_twins_give_the_same_pages() {
 /// A project where, in one file, some words are others.
 fn changed(folder: &Path, language: Language, file: &str, words: &str, others: &str) -> PathBuf {
     let project = tempfile::tempdir_in(folder).expect("a folder").keep().join("summer");
-    create("summer", &project, language).expect("a project");
+    create("summer", &project, language, Kind::Strategy).expect("a project");
     let path = project.join(file);
     let text = std::fs::read_to_string(&path).expect("a module");
     assert!(text.contains(words), "{words} in {text}");

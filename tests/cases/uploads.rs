@@ -4,7 +4,7 @@ use qianmian::Config;
 use qianmian::plugins::{CompileLimits, Compiler, Signature, Upload};
 use qianmian_host::{Host, HostConfig, with_section};
 use qianmian_state::State;
-use qianmian_tests::{Server, binary, built};
+use qianmian_tests::{Server, binary, built, root};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,27 +94,27 @@ fn compiler(program: Option<PathBuf>, folder: &Path) -> Compiler {
 #[test]
 fn compiled_in_a_process_of_its_own_and_kept_sealed() {
     let (folder, home) = (tempfile::tempdir().expect("a folder"), shipped("home"));
-    let first = compiler(Some(binary()), folder.path()).strategy(&home).expect("compiled");
+    let first = compiler(Some(binary()), folder.path()).program(&home).expect("compiled");
     let kept = folder.path().join(first.digest());
     let good = std::fs::read(&kept).expect("kept");
     let nothing = || compiler(Some(PathBuf::from("/nowhere/qianmian")), folder.path());
-    assert_eq!(nothing().strategy(&home).expect("from what was kept").digest(), first.digest());
+    assert_eq!(nothing().program(&home).expect("from what was kept").digest(), first.digest());
 
     // What was changed, cut, put in another's place or sealed by another installation is compiled again, never run.
     let mut changed = good.clone();
     let last = changed.len() - 1;
     changed[last] ^= 1;
     let elsewhere = tempfile::tempdir().expect("a folder");
-    compiler(Some(binary()), elsewhere.path()).strategy(&home).expect("compiled");
+    compiler(Some(binary()), elsewhere.path()).program(&home).expect("compiled");
     let theirs = std::fs::read(elsewhere.path().join(first.digest())).expect("kept");
     let cart = shipped("cart");
-    let other = compiler(Some(binary()), folder.path()).strategy(&cart).expect("compiled");
+    let other = compiler(Some(binary()), folder.path()).program(&cart).expect("compiled");
     let carts = std::fs::read(folder.path().join(other.digest())).expect("kept");
     for forged in [changed, good[..good.len() / 2].to_vec(), Vec::new(), theirs, carts] {
         std::fs::write(&kept, forged).expect("written");
-        assert_eq!(nothing().strategy(&home).err().map(|error| error.code), Some("internal"), "there is no compiler");
+        assert_eq!(nothing().program(&home).err().map(|error| error.code), Some("internal"), "there is no compiler");
     }
-    compiler(Some(binary()), folder.path()).strategy(&home).expect("compiled again");
+    compiler(Some(binary()), folder.path()).program(&home).expect("compiled again");
     assert_eq!(std::fs::read(&kept).expect("kept").len(), good.len());
 }
 
@@ -123,7 +123,7 @@ fn a_compiler_that_takes_too_much_is_ended() {
     let (folder, home) = (tempfile::tempdir().expect("a folder"), shipped("home"));
     let limited = |limits| {
         let compiler = compiler(Some(binary()), folder.path()).within(limits);
-        compiler.strategy(&home).err().map(|error| error.code)
+        compiler.program(&home).err().map(|error| error.code)
     };
     let fine = CompileLimits::default();
     assert_eq!(limited(CompileLimits { memory: 8 << 20, ..fine }), Some("compile_limit"));
@@ -175,4 +175,29 @@ fn a_scenario_allows_less_than_a_strategy_needs() {
     server.scenario("s", json!({ "strategy": "home", "limits": { "fuel": 10_000 } }));
     let answer = server.recommend(json!({ "scenario": "s", "limit": 4 })).json;
     assert_eq!(answer["fallback"]["code"], "out_of_fuel", "{answer}");
+}
+
+#[test]
+fn components_of_every_version_of_the_contract_are_taken_for_ever() {
+    let server = Server::empty();
+    let mut taken = 0;
+    for version in std::fs::read_dir(root().join("tests/golden")).expect("the golden components") {
+        let version = version.expect("an entry").path();
+        if !version.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(&version).expect("a version") {
+            let path = file.expect("an entry").path();
+            let bytes = std::fs::read(&path).expect("a component");
+            let plugin = qianmian::plugins::alone(&bytes).expect("what was taken once");
+            let place = format!("/v1/plugins/{}/versions/{}", plugin.name, plugin.version);
+            let reply = server.send("PUT", &place, WASM, &bytes);
+            assert_eq!(reply.status, 200, "{}: {}", path.display(), reply.text);
+            let checks = reply.json["checks"].as_array().expect("checks");
+            let golden = checks.iter().find(|check| check["check"] == "golden").expect("golden");
+            assert_ne!(golden["detail"], "0 cases", "{}", path.display());
+            taken += 1;
+        }
+    }
+    assert!(taken >= 2, "a strategy and a tagger of 1.0 at least");
 }

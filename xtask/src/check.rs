@@ -10,6 +10,7 @@ const DENY: &str = "0.20.2";
 /// Runs every check; the first one that fails ends it.
 pub fn run() -> anyhow::Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
+    crate::contract::check()?;
     // Some tests run the binary itself.
     server("dev")?;
     javascript()?;

@@ -1,9 +1,10 @@
-//! What people type: `cargo xtask demo | test | bench | plugins | javascript`. Each does its own set-up and says what it installs.
+//! What people type: `cargo xtask demo | test | bench | plugins | contract | javascript`. Each does its own set-up and says what it installs.
 
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 mod bench;
 mod check;
+mod contract;
 mod demo;
 mod plugins;
 mod setup;
@@ -15,6 +16,7 @@ cargo xtask demo [--check] [--port N]   generate a storefront, serve it and stay
 cargo xtask test                        everything CI checks: format, lints, docs, licences, tests
 cargo xtask bench [quality|serve|sandbox|index|events|durability]   measure; JSON lines
 cargo xtask plugins                     build the shipped strategies into target/plugins
+cargo xtask contract                    write docs/contract.md from sdk/wit
 cargo xtask javascript                  build qianmian-js, which builds strategies in JavaScript and TypeScript
 ";
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(None),
         ["bench", name] => bench::run(Some(name)),
         ["plugins"] => setup::plugins(),
+        ["contract"] => contract::write(),
         ["javascript"] => setup::javascript().map(drop),
         _ => {
             eprint!("{HELP}");

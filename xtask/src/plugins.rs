@@ -20,15 +20,16 @@ const MOST_BYTES: usize = 150_000;
 pub fn build(folder: &str, prefix: &str, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let names = names(folder)?;
     add_target()?;
-    let mut arguments = vec!["build", "--quiet", "--target", TARGET, "--profile", "plugin"];
-    let packages: Vec<String> = names.iter().map(|name| format!("{prefix}-{name}")).collect();
-    arguments.extend(packages.iter().flat_map(|package| ["--package", package.as_str()]));
-    let status = Command::new(setup::cargo_path())
-        .args(&arguments)
-        .current_dir(setup::root())
-        .status()
-        .context("cannot start cargo")?;
-    ensure!(status.success(), "the strategies do not build ({status})");
+    for name in &names {
+        // One by one: cargo would give the SDK of a strategy what a tagger's wants, and the other way round.
+        let status = Command::new(setup::cargo_path())
+            .args(["build", "--quiet", "--target", TARGET, "--profile", "plugin", "--package"])
+            .arg(format!("{prefix}-{name}"))
+            .current_dir(setup::root())
+            .status()
+            .context("cannot start cargo")?;
+        ensure!(status.success(), "{prefix}-{name} does not build ({status})");
+    }
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     names.iter().map(|name| component(name, prefix, out)).collect()
 }

@@ -19,6 +19,8 @@ pub(crate) struct State {
     /// The candidate sets the strategy has handles to.
     pub sets: ResourceTable,
     pub memory: Memory,
+    /// The items in the interactions that a tagger was given.
+    pub items: Vec<ItemRow>,
 }
 
 /// One composition.

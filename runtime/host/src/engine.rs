@@ -3,7 +3,9 @@
 use crate::call::{State, TABLE_ELEMENTS};
 use crate::code::{self, CodeKey};
 use crate::expressions::Expressions;
+use crate::program::{Program, World};
 use crate::strategy::Strategy;
+use crate::tagger::Tagger;
 use crate::{LoadError, inspect, v1};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,7 +48,8 @@ pub(crate) struct Shared {
 /// The sandbox. One a process is enough.
 pub struct Host {
     shared: Arc<Shared>,
-    linker: Linker<State>,
+    strategies: Linker<State>,
+    taggers: Linker<State>,
     config: HostConfig,
 }
 
@@ -58,11 +61,12 @@ impl Host {
     pub fn new(config: HostConfig) -> Result<Self, LoadError> {
         let failed = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
         let engine = Engine::new(&engine_config(&config)).map_err(failed)?;
-        let mut linker = Linker::new(&engine);
-        v1::link(&mut linker).map_err(failed)?;
+        let (mut strategies, mut taggers) = (Linker::new(&engine), Linker::new(&engine));
+        v1::link(&mut strategies).map_err(failed)?;
+        v1::tagger::link(&mut taggers).map_err(failed)?;
         let ticker = Ticker::start(engine.weak()).map_err(|error| LoadError::Engine(error.to_string()))?;
         let expressions = Arc::new(Expressions::new(config.expressions));
-        Ok(Self { shared: Arc::new(Shared { engine, expressions, ticker }), linker, config })
+        Ok(Self { shared: Arc::new(Shared { engine, expressions, ticker }), strategies, taggers, config })
     }
 
     /// Checks and compiles a component, and asks it what it is. Takes as long as compiling does (tens of milliseconds
@@ -70,11 +74,19 @@ impl Host {
     ///
     /// # Errors
     /// The first check it does not pass.
-    pub fn load(&self, component: &[u8]) -> Result<Arc<Strategy>, LoadError> {
-        self.check(component)?;
+    pub fn program(&self, component: &[u8]) -> Result<Program, LoadError> {
+        let world = self.inspect(component)?;
         let compiled = Component::from_binary(&self.shared.engine, component)
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        self.describe(&compiled, component)
+        self.describe(world, &compiled, component)
+    }
+
+    /// As [`Host::program`], for a strategy.
+    ///
+    /// # Errors
+    /// The first check it does not pass.
+    pub fn load(&self, component: &[u8]) -> Result<Arc<Strategy>, LoadError> {
+        self.program(component)?.strategy().map(Arc::clone)
     }
 
     /// Reads every byte of a component before any of it is compiled.
@@ -82,6 +94,10 @@ impl Host {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self, component: &[u8]) -> Result<(), LoadError> {
+        self.inspect(component).map(drop)
+    }
+
+    fn inspect(&self, component: &[u8]) -> Result<World, LoadError> {
         if component.len() > self.config.max_component {
             return Err(LoadError::TooLarge { got: component.len(), limit: self.config.max_component });
         }
@@ -98,27 +114,33 @@ impl Host {
         code::compile(&self.shared.engine, component)
     }
 
-    /// A strategy from code that was sealed for it; `None` when the seal is not this key's, or the code is of another
+    /// A program from code that was sealed for it; `None` when the seal is not this key's, or the code is of another
     /// version or configuration of the engine: compile it again then.
     ///
     /// # Errors
     /// As [`Host::load`].
-    pub fn load_sealed(
-        &self,
-        key: &CodeKey,
-        component: &[u8],
-        sealed: &[u8],
-    ) -> Result<Option<Arc<Strategy>>, LoadError> {
-        self.check(component)?;
+    pub fn load_sealed(&self, key: &CodeKey, component: &[u8], sealed: &[u8]) -> Result<Option<Program>, LoadError> {
+        let world = self.inspect(component)?;
         let compiled = code::open(&self.shared.engine, key, component, sealed);
-        compiled.map(|compiled| self.describe(&compiled, component)).transpose()
+        compiled.map(|compiled| self.describe(world, &compiled, component)).transpose()
     }
 
     /// Fits a compiled component to the contract and asks it what it is.
-    fn describe(&self, compiled: &Component, component: &[u8]) -> Result<Arc<Strategy>, LoadError> {
-        let contract = v1::Contract::new(&self.linker, compiled)
-            .map_err(|error| LoadError::World { world: v1::WORLD, detail: format!("{error:#}") })?;
-        Strategy::new(Arc::clone(&self.shared), contract, component).map(Arc::new)
+    fn describe(&self, world: World, compiled: &Component, component: &[u8]) -> Result<Program, LoadError> {
+        let unfit = |world, error: wasmtime::Error| LoadError::World { world, detail: format!("{error:#}") };
+        let shared = Arc::clone(&self.shared);
+        Ok(match world {
+            World::Strategy => {
+                let contract =
+                    v1::Contract::new(&self.strategies, compiled).map_err(|error| unfit(v1::WORLD, error))?;
+                Program::Strategy(Arc::new(Strategy::new(shared, contract, component)?))
+            }
+            World::Tagger => {
+                let contract = v1::tagger::Contract::new(&self.taggers, compiled)
+                    .map_err(|error| unfit(v1::tagger::WORLD, error))?;
+                Program::Tagger(Arc::new(Tagger::new(shared, contract, component)?))
+            }
+        })
     }
 
     /// The longest delay of a clock tick since this was last asked: how much later than its limit a strategy may have

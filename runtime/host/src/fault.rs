@@ -61,6 +61,12 @@ pub enum Fault {
         /// The budget.
         limit: usize,
     },
+    /// What it returned contradicts itself.
+    #[error("the answer is wrong: {detail}")]
+    WrongOutput {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// It refused to answer.
     #[error("the strategy refused: {reason}")]
     Rejected {
@@ -85,6 +91,7 @@ impl Fault {
             Self::SetLimit { .. } => "set_limit",
             Self::TransferLimit { .. } => "transfer_limit",
             Self::OutputLimit { .. } => "output_limit",
+            Self::WrongOutput { .. } => "wrong_output",
             Self::Rejected { .. } => "strategy_reject",
             Self::Busy => "sandbox_busy",
         }

@@ -2,6 +2,7 @@
 
 use crate::call::TABLE_ELEMENTS;
 use crate::costs::{Costs, invalid, within};
+use crate::program::World;
 use crate::{LoadError, v1};
 use wasmparser::{ComponentTypeRef, Instance, Parser, Payload, TypeBounds, ValidPayload, Validator, WasmFeatures};
 
@@ -22,11 +23,11 @@ fn features() -> WasmFeatures {
 const PAGE: u64 = 65_536;
 
 /// Checks that `bytes` are a valid component that imports nothing but the contract, starts with at most `max_memory`
-/// bytes, and has nothing that takes much longer to compile than to read.
+/// bytes, and has nothing that takes much longer to compile than to read; says which world it means to fit.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
+pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<World, LoadError> {
     match bytes.get(..8) {
         Some([0, b'a', b's', b'm', 13, 0, 1, 0]) => {}
         Some([0, b'a', b's', b'm', ..]) => return Err(LoadError::NotAComponent("a core module or of another version")),
@@ -34,6 +35,7 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
     }
     let mut validator = Validator::new_with_features(features());
     let mut costs = Costs::default();
+    let mut world = World::Strategy;
     let mut depth = 0usize;
     let mut instances = 0u64;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -72,15 +74,24 @@ pub(crate) fn check(bytes: &[u8], max_memory: usize) -> Result<(), LoadError> {
                         continue;
                     }
                     let name = import.name.name.to_owned();
-                    if !v1::IMPORTS.contains(&name.as_str()) {
+                    let known = [v1::IMPORTS, v1::tagger::IMPORTS].concat();
+                    if !known.contains(&name.as_str()) {
                         return Err(LoadError::Import { name, allowed: v1::IMPORTS.join(", ") });
+                    }
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    if export.map_err(invalid)?.name.name == "tag" {
+                        world = World::Tagger;
                     }
                 }
             }
             _ => {}
         }
     }
-    within("core instances", instances, MAX_CORE_INSTANCES)
+    within("core instances", instances, MAX_CORE_INSTANCES)?;
+    Ok(world)
 }
 
 /// The contents of the last custom section of this name in a component that was checked.

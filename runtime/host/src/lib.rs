@@ -1,4 +1,5 @@
-//! Runs strategies: sandboxed WebAssembly components that compose a page from columnar candidate sets.
+//! Runs strategies and taggers: sandboxed WebAssembly components that compose a page from columnar candidate sets, or tag
+//! visitors.
 //!
 //! [`Host::load`] parses all of a component, checks its imports, compiles it and asks what it is;
 //! [`Strategy::compose`] runs it once in a store of its own, under [`Limits`]. Nothing a strategy does is an error of
@@ -18,7 +19,9 @@ mod inspect;
 mod limits;
 mod needs;
 mod operations;
+mod program;
 mod strategy;
+mod tagger;
 mod v1;
 
 pub use code::CodeKey;
@@ -27,4 +30,6 @@ pub use fault::{Fault, LoadError};
 pub use inspect::{section, with_section};
 pub use limits::{Limits, Usage};
 pub use needs::Needs;
+pub use program::Program;
 pub use strategy::{Description, Outcome, Step, Strategy};
+pub use tagger::{Tagged, Tagger};

@@ -2,7 +2,7 @@
 //!
 //! An operation that returns an error leaves the set as it was.
 
-use crate::call::Call;
+use crate::call::{Call, cut};
 use qianmian_core::candidates::MAX_SOURCES;
 use qianmian_core::{Candidates, ColumnValues, EventKind, ItemRow, ReachError, SourceSpec, diversity};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -76,6 +76,16 @@ pub(crate) fn column(call: &Call, set: &Candidates, name: &str) -> Result<Column
         return Err(ReachError::Failed { what: format!("column {name}"), detail });
     }
     Ok(values)
+}
+
+/// A column of the catalogue for items that may come more than once.
+pub(crate) fn item_column(call: &Call, items: &[ItemRow], name: &str) -> Result<ColumnValues> {
+    if !name.starts_with("item.") {
+        let name = cut(name, NAME_BYTES).to_owned();
+        return Err(ReachError::Unknown { what: "column of the catalogue", name, known: "item.*".to_owned() });
+    }
+    call.grants.column(name)?;
+    call.reach.columns.column(&call.ctx, items, name)
 }
 
 pub(crate) fn numbers(call: &Call, set: &Candidates, name: &str) -> Result<Vec<f32>> {
@@ -276,7 +286,7 @@ fn unknown_source(set: &Candidates, name: &str) -> ReachError {
     ReachError::Unknown { what: "source", name: name.to_owned(), known: known.join(", ") }
 }
 
-fn wrong_type(name: &str, values: &ColumnValues, expected: &str) -> ReachError {
+pub(crate) fn wrong_type(name: &str, values: &ColumnValues, expected: &str) -> ReachError {
     let got = match values {
         ColumnValues::Numbers(_) => "numbers",
         ColumnValues::Texts(_) => "texts",

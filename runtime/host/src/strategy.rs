@@ -25,6 +25,8 @@ pub struct Description {
     pub parameters_schema: String,
     /// What it may reach, where the scenario allows it too.
     pub needs: Needs,
+    /// Of a tagger, the tags it may give; of a strategy, none.
+    pub tags: Vec<String>,
 }
 
 /// One host operation on a candidate set, recorded when the request asks for an explanation.
@@ -69,7 +71,7 @@ pub struct Strategy {
 }
 
 /// Time for `describe`, which computes nothing.
-const DESCRIBE: Duration = Duration::from_secs(1);
+pub(crate) const DESCRIBE: Duration = Duration::from_secs(1);
 
 impl Strategy {
     /// Asks the component what it is and checks the answer.
@@ -134,10 +136,10 @@ impl Strategy {
 }
 
 /// A store for one call: after it, page or trap, the store is dropped.
-fn store(shared: &Shared, call: Call) -> Store<State> {
+pub(crate) fn store(shared: &Shared, call: Call) -> Store<State> {
     let limits = call.limits;
     let memory = Memory { limit: limits.memory, peak: 0 };
-    let mut store = Store::new(&shared.engine, State { call, sets: ResourceTable::new(), memory });
+    let mut store = Store::new(&shared.engine, State { call, sets: ResourceTable::new(), memory, items: Vec::new() });
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(limits.transfer_bytes);
     // Ticks come late on a busy machine, so a tick only asks the real clock.
@@ -151,7 +153,7 @@ fn store(shared: &Shared, call: Call) -> Store<State> {
     store
 }
 
-fn check(said: &Description) -> Result<(), LoadError> {
+pub(crate) fn check(said: &Description) -> Result<(), LoadError> {
     let wrong =
         |field, got: &str, expected| Err(LoadError::Description { field, got: cut(got, 100).to_owned(), expected });
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');

@@ -328,10 +328,11 @@ pub fn check_name(name: &str) -> Result<(), ApiError> {
 
 fn release(name: &str, number: u64, spec: ScenarioSpec, plugins: &Plugins) -> Result<Release, ApiError> {
     let plugin = plugins.get(&spec.strategy, spec.version.as_deref())?;
+    let strategy = Arc::clone(plugin.strategy()?);
     plugin.check_parameters(&spec.parameters)?;
     // The release pins the version it was made with, whatever is uploaded later.
     let spec = ScenarioSpec { version: Some(plugin.version.clone()), ..spec };
-    Ok(Release { number, ..Release::new(name, spec, Arc::clone(&plugin.strategy))? })
+    Ok(Release { number, ..Release::new(name, spec, strategy)? })
 }
 
 /// The last release of a scenario's history that ran another component and still can.

@@ -1,6 +1,5 @@
 //! Errors of host operations, and refusing to answer.
 
-use crate::bindings::qianmian::strategy::types;
 use std::fmt;
 
 /// What a strategy's functions return.
@@ -55,16 +54,25 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<types::Error> for Error {
-    fn from(error: types::Error) -> Self {
-        match error {
-            types::Error::Unknown(text) => Self::Unknown(text),
-            types::Error::Invalid(text) => Self::Invalid(text),
-            types::Error::Failed(text) => Self::Failed(text),
-            types::Error::Denied(text) => Self::Denied(text),
+/// The same error of one world's bindings.
+macro_rules! from_contract {
+    ($feature:literal, $error:path) => {
+        #[cfg(feature = $feature)]
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                use $error as Theirs;
+                match error {
+                    Theirs::Unknown(text) => Self::Unknown(text),
+                    Theirs::Invalid(text) => Self::Invalid(text),
+                    Theirs::Failed(text) => Self::Failed(text),
+                    Theirs::Denied(text) => Self::Denied(text),
+                }
+            }
         }
-    }
+    };
 }
+from_contract!("strategy", crate::bindings::qianmian::strategy::types::Error);
+from_contract!("tagger", crate::tagger::bindings::qianmian::strategy::types::Error);
 
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {

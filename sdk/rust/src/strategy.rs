@@ -1,7 +1,6 @@
 //! The trait a strategy implements, and its way to the generated bindings.
 
-use crate::bindings::qianmian::strategy::types;
-use crate::{Page, Request, Result, bindings};
+use crate::{Needs, Page, Request, Result, bindings};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 
@@ -18,55 +17,6 @@ pub struct About {
     pub parameters_schema: &'static str,
     /// What it may reach; the host refuses everything else.
     pub needs: Needs,
-}
-
-/// What a strategy reaches: names, or the beginnings of names before a `*`; `*` alone is everything of that sort.
-#[derive(Clone, Copy, Debug)]
-pub struct Needs {
-    /// Kinds of sources: `near-visitor`, `near-items`, `bought-together`, `viewed-together`, `next-after`, `buy-again`,
-    /// `trending`, `newest`, `same`, `listed`, `exploration`.
-    pub sources: &'static [&'static str],
-    /// Embedding spaces.
-    pub spaces: &'static [&'static str],
-    /// Models.
-    pub models: &'static [&'static str],
-    /// Columns, but for those the set has of its own.
-    pub columns: &'static [&'static str],
-    /// Visitor attributes.
-    pub attributes: &'static [&'static str],
-    /// Visitor tags.
-    pub tags: &'static [&'static str],
-    /// The visitor's recent interactions and number of orders.
-    pub history: bool,
-}
-
-impl Needs {
-    /// Nothing; what is needed is added with `..Needs::NOTHING`.
-    pub const NOTHING: Self =
-        Self { sources: &[], spaces: &[], models: &[], columns: &[], attributes: &[], tags: &[], history: false };
-    /// Everything: for a strategy whose parameters say what it does.
-    pub const EVERYTHING: Self = Self {
-        sources: &["*"],
-        spaces: &["*"],
-        models: &["*"],
-        columns: &["*"],
-        attributes: &["*"],
-        tags: &["*"],
-        history: true,
-    };
-
-    fn to_contract(self) -> types::Needs {
-        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        types::Needs {
-            sources: owned(self.sources),
-            spaces: owned(self.spaces),
-            models: owned(self.models),
-            columns: owned(self.columns),
-            attributes: owned(self.attributes),
-            tags: owned(self.tags),
-            history: self.history,
-        }
-    }
 }
 
 /// A strategy composes a page for one request. Each call starts from nothing: no state is kept.
@@ -95,7 +45,7 @@ impl<S: Strategy> bindings::Guest for Adapter<S> {
             version: about.version.to_owned(),
             summary: about.summary.to_owned(),
             parameters_schema: about.parameters_schema.to_owned(),
-            needs: about.needs.to_contract(),
+            needs: crate::needs::to_contract!(about.needs, crate::bindings::qianmian::strategy::types),
         }
     }
 

@@ -11,5 +11,5 @@ mod smith;
 
 pub use case::{Case, Expected, Whole, case, cases};
 pub use imports::contract;
-pub use maker::{NAME, Parts, component, from_core, words};
+pub use maker::{NAME, Parts, component, from_core, tagger, words};
 pub use smith::random;

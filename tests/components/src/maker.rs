@@ -117,11 +117,50 @@ pub fn component(parts: &Parts<'_>) -> Vec<u8> {
 /// When the text is no WebAssembly, or the module does not fit our world.
 #[must_use]
 pub fn from_core(module: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut module = wat::parse_bytes(module.as_ref()).expect("a module").into_owned();
+    of_world("strategy", module.as_ref())
+}
+
+/// A tagger named `hand` that may give the tags `a` and `b` and needs everything; `body` of its function `tag` leaves the
+/// address of the result. At 128 stands one of two empty lists, at 700 is room for what a host function returns.
+///
+/// # Panics
+/// When the text is no WebAssembly, or the module does not fit the world.
+#[must_use]
+pub fn tagger(extra: &str, body: &str) -> Vec<u8> {
+    // name, version, summary, schema, tags: an address and a length each; five lists of needs, none for the attributes.
+    let mut description = vec![256, 4, 264, 5, 0, 0, 272, 2, 512, 2];
+    (0..4).for_each(|_| description.extend([288, 1]));
+    description.extend([0, 0, 288, 1, 1]);
+    let (description, everything, tags) = (words(&description), words(&[296, 1]), words(&[280, 1, 281, 1]));
+    let result = words(&[0, 200, 2]);
+    of_world(
+        "tagger",
+        format!(
+            r#"(module
+              (import "qianmian:strategy/catalogue@1.0.0" "numbers" (func $numbers (param i32 i32 i32)))
+              (memory (export "memory") 1) {REALLOC}
+              (func (export "describe") (result i32) (i32.const 320))
+              (data (i32.const 128) "{result}")
+              (data (i32.const 256) "hand")
+              (data (i32.const 264) "1.0.0")
+              (data (i32.const 272) "{{}}")
+              (data (i32.const 280) "ab")
+              (data (i32.const 288) "{everything}*")
+              (data (i32.const 320) "{description}")
+              (data (i32.const 512) "{tags}")
+              (func (export "tag") (param $request i32) (result i32) {body})
+              {extra})"#
+        )
+        .as_bytes(),
+    )
+}
+
+fn of_world(world: &str, module: &[u8]) -> Vec<u8> {
+    let mut module = wat::parse_bytes(module).expect("a module").into_owned();
     let mut resolve = Resolve::default();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/wit");
     let (package, _) = resolve.push_dir(folder).expect("the contract");
-    let world = resolve.select_world(&[package], Some("strategy")).expect("its world");
+    let world = resolve.select_world(&[package], Some(world)).expect("its world");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata");
     let mut encoder = ComponentEncoder::default();
     encoder.validate(true).module(&module).expect("a module of our world");

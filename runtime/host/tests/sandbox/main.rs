@@ -8,3 +8,4 @@ mod refused;
 mod shipped;
 mod shop;
 mod smith;
+mod tagger;

@@ -55,6 +55,11 @@ pub fn context(request: Request, visitor: Visitor) -> Arc<RequestContext> {
 
 /// A strategy of `target/plugins`; none when they are not built, which CI does not forgive.
 pub fn shipped(name: &str) -> Option<Arc<Strategy>> {
+    Some(HOST.load(&built(name)?).unwrap())
+}
+
+/// A component of `target/plugins`.
+pub fn built(name: &str) -> Option<Vec<u8>> {
     let target = std::env::var_os("QIANMIAN_PLUGINS")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins")), PathBuf::from);
     let Ok(bytes) = std::fs::read(target.join(format!("{name}.wasm"))) else {
@@ -62,7 +67,7 @@ pub fn shipped(name: &str) -> Option<Arc<Strategy>> {
         eprintln!("skipped: build the strategies first with `cargo xtask plugins`");
         return None;
     };
-    Some(HOST.load(&bytes).unwrap())
+    Some(bytes)
 }
 
 pub fn is_product(row: ItemRow) -> bool {

@@ -1,4 +1,4 @@
-//! For authors of strategies: a project from nothing, a component from the project, and a trial run with the host's own
+//! For authors of strategies and taggers: a project from nothing, a component from the project, and a trial run with the host's own
 //! sandbox and limits.
 
 mod build;
@@ -8,7 +8,7 @@ mod trial;
 
 pub use build::build;
 pub use javascript::build_with;
-pub use project::{Language, create};
+pub use project::{Kind, Language, create};
 pub use trial::{Line, Trial, run};
 
 /// What strategies are compiled for.

@@ -1,6 +1,6 @@
 //! `qianmian plugin new`: a project that builds; the SDK and the contract come with it.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use std::fs;
 use std::path::Path;
 
@@ -8,6 +8,15 @@ macro_rules! sdk {
     ($($path:literal),* $(,)?) => {
         &[$(($path, include_str!(concat!("../../../../sdk/", $path)))),*]
     };
+}
+
+/// What a component does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Composes pages.
+    Strategy,
+    /// Tags visitors.
+    Tagger,
 }
 
 /// What a strategy is written in.
@@ -26,18 +35,22 @@ type Files = &'static [(&'static str, &'static str)];
 /// The SDK's sources, with their places under `sdk/`.
 const RUST_SDK: Files = sdk![
     "wit/strategy.wit",
+    "wit/tagger.wit",
     "rust/src/error.rs",
     "rust/src/heap.rs",
     "rust/src/lib.rs",
+    "rust/src/needs.rs",
     "rust/src/page.rs",
     "rust/src/recipe.rs",
     "rust/src/set.rs",
     "rust/src/source.rs",
     "rust/src/strategy.rs",
+    "rust/src/tagger.rs",
     "rust/src/words.rs",
 ];
 const JAVASCRIPT_SDK: Files = sdk![
     "wit/strategy.wit",
+    "wit/tagger.wit",
     "js/qianmian.d.ts",
     "js/qianmian.js",
     "js/src/around.js",
@@ -59,11 +72,19 @@ const RUST: Files = &[
     ("sdk/rust/Cargo.toml", include_str!("template/sdk.toml.txt")),
     (".cargo/config.toml", include_str!("template/config.toml.txt")),
     (".gitignore", "target/\n"),
+];
+const RUST_STRATEGY: Files = &[
     ("README.md", include_str!("template/README.md.txt")),
     ("golden/known.json", include_str!("template/golden-known.json.txt")),
     ("golden/stranger.json", include_str!("template/golden-stranger.json.txt")),
     ("src/lib.rs", include_str!("template/lib.rs.txt")),
     ("src/schema.json", include_str!("template/schema.json.txt")),
+];
+const RUST_TAGGER: Files = &[
+    ("README.md", include_str!("template/tagger/README.md.txt")),
+    ("golden/known.json", include_str!("template/tagger/golden-known.json.txt")),
+    ("src/lib.rs", include_str!("template/tagger/lib.rs.txt")),
+    ("src/schema.json", include_str!("template/tagger/schema.json.txt")),
 ];
 /// Of every project in JavaScript or TypeScript; `@END@` stands for `js` or `ts`, `@CONFIG@` for the editor's file.
 const SCRIPT: Files = &[
@@ -88,21 +109,26 @@ const TYPESCRIPT: Files = &[
 /// Writes a new project into `folder`, which must not be there yet.
 ///
 /// # Errors
-/// A name that is none, a folder that is there, or one that cannot be written.
-pub fn create(name: &str, folder: &Path, language: Language) -> anyhow::Result<()> {
+/// A name that is none, a folder that is there, or one that cannot be written; a tagger in another language than Rust.
+pub fn create(name: &str, folder: &Path, language: Language, kind: Kind) -> anyhow::Result<()> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     ensure!(
         (1..=64).contains(&name.len()) && name.bytes().all(plain) && name.as_bytes()[0].is_ascii_lowercase(),
         "{name:?} is not a name for a strategy: use 1 to 64 small letters, digits or '-', a letter first"
     );
     ensure!(!folder.exists(), "{} is already there: choose another folder with --folder", folder.display());
-    let (sdk, own): (Files, &[Files]) = match language {
-        Language::Rust => (RUST_SDK, &[RUST]),
-        Language::Js => (JAVASCRIPT_SDK, &[SCRIPT, JAVASCRIPT]),
-        Language::Ts => (JAVASCRIPT_SDK, &[SCRIPT, TYPESCRIPT]),
+    let (sdk, own): (Files, &[Files]) = match (language, kind) {
+        (Language::Rust, Kind::Strategy) => (RUST_SDK, &[RUST, RUST_STRATEGY]),
+        (Language::Rust, Kind::Tagger) => (RUST_SDK, &[RUST, RUST_TAGGER]),
+        (Language::Js, Kind::Strategy) => (JAVASCRIPT_SDK, &[SCRIPT, JAVASCRIPT]),
+        (Language::Ts, Kind::Strategy) => (JAVASCRIPT_SDK, &[SCRIPT, TYPESCRIPT]),
+        (_, Kind::Tagger) => bail!("a tagger is written in Rust: leave --lang out"),
     };
+    let world = if kind == Kind::Tagger { "tagger" } else { "strategy" };
     let (end, config) = if language == Language::Ts { ("ts", "tsconfig.json") } else { ("js", "jsconfig.json") };
-    let filled = |text: &str| text.replace("@NAME@", name).replace("@END@", end).replace("@CONFIG@", config);
+    let filled = |text: &str| {
+        text.replace("@NAME@", name).replace("@END@", end).replace("@CONFIG@", config).replace("@WORLD@", world)
+    };
     let sdk = sdk.iter().map(|(path, text)| (format!("sdk/{path}"), (*text).to_owned()));
     let own = own.iter().copied().flatten().map(|(path, text)| (filled(path), filled(text)));
     for (path, text) in sdk.chain(own) {
@@ -148,14 +174,14 @@ mod tests {
     fn bad_names_and_places_are_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["", "Summer", "a b", "../x", "9lives"] {
-            assert!(create(name, &folder.path().join("new"), Language::Rust).is_err(), "{name:?}");
+            assert!(create(name, &folder.path().join("new"), Language::Rust, Kind::Strategy).is_err(), "{name:?}");
         }
-        assert!(create("good", folder.path(), Language::Rust).is_err(), "there already");
+        assert!(create("good", folder.path(), Language::Rust, Kind::Strategy).is_err(), "there already");
         for (language, file) in
             [(Language::Rust, "Cargo.toml"), (Language::Js, "jsconfig.json"), (Language::Ts, "tsconfig.json")]
         {
             let project = folder.path().join(format!("{language:?}"));
-            create("good", &project, language).expect("made");
+            create("good", &project, language, Kind::Strategy).expect("made");
             assert!(project.join("sdk/wit/strategy.wit").is_file() && project.join(file).is_file(), "{language:?}");
         }
     }

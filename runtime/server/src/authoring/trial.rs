@@ -8,14 +8,15 @@ use crate::replay::comparable;
 use crate::scenario::{Release, ScenarioSpec};
 use anyhow::Context;
 use qianmian_core::{ItemRow, Request, RequestContext, Visitor};
-use qianmian_host::Limits;
+use qianmian_host::{Limits, Program, Strategy, Tagger, Usage};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What to try.
 pub struct Trial {
-    /// The strategy.
+    /// The strategy or tagger.
     pub plugin: Arc<Plugin>,
     /// Its parameters.
     pub parameters: Value,
@@ -27,8 +28,8 @@ pub struct Trial {
     pub limit: u32,
 }
 
-/// One visitor's page.
-#[derive(Clone, Debug, Serialize)]
+/// One visitor's page, or tags.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Line {
     /// The visitor; empty for one that nobody knows.
     pub visitor: String,
@@ -51,6 +52,19 @@ pub struct Line {
 }
 
 impl Line {
+    /// Percent of each budget that the first run used, and the second's time: it finds code and data warm, as on a server.
+    fn costs(first: &Usage, second: &Usage) -> Self {
+        let limits = Limits::default();
+        let percent = |used: f64, most: f64| (used / most * 100_000.0).round() / 1_000.0;
+        Self {
+            fuel: percent(first.fuel as f64, limits.fuel as f64),
+            memory: percent(first.memory as f64, limits.memory as f64),
+            host_calls: percent(f64::from(first.host_calls), f64::from(limits.host_calls)),
+            wall_us: second.wall.as_micros() as u64,
+            ..Self::default()
+        }
+    }
+
     /// Whether there is nothing to mend.
     #[must_use]
     pub fn good(&self) -> bool {
@@ -64,6 +78,44 @@ impl Line {
 /// Parameters that do not fit the schema, or an item that the shop does not have.
 pub fn run(app: &App, trial: &Trial) -> anyhow::Result<Vec<Line>> {
     trial.plugin.check_parameters(&trial.parameters)?;
+    let visitors = std::iter::once(String::new()).chain(trial.visitors.iter().cloned()).map(|visitor| {
+        let known = if visitor.is_empty() { Arc::new(Visitor::default()) } else { app.state.folds.visitor(&visitor) };
+        (visitor, known)
+    });
+    match &trial.plugin.program {
+        Program::Strategy(strategy) => pages(app, trial, strategy, visitors),
+        Program::Tagger(tagger) => {
+            Ok(visitors.map(|(visitor, known)| tags(app, trial, tagger, visitor, known)).collect())
+        }
+    }
+}
+
+/// The tags of one visitor, asked twice.
+fn tags(app: &App, trial: &Trial, tagger: &Tagger, visitor: String, known: Arc<Visitor>) -> Line {
+    let (now, known, parameters) = (now_ms(), [known], trial.parameters.to_string());
+    let limits = Limits { wall: Duration::from_secs(1), ..Limits::default() };
+    let once = || tagger.tag(&known, now, &app.reach, &parameters, &limits);
+    let (first, second) = (once(), once());
+    let names = tagger.description().tags.iter();
+    let given = first.tags.as_ref().map(Vec::as_slice).unwrap_or_default();
+    let given = names.zip(given).filter(|(_, visitors)| !visitors.is_empty()).map(|(name, _)| name.clone());
+    Line {
+        visitor,
+        page: vec![("tags".to_owned(), given.collect())],
+        fault: first.tags.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+        degraded: Vec::new(),
+        deterministic: first.tags == second.tags,
+        ..Line::costs(&first.usage, &second.usage)
+    }
+}
+
+/// The pages of each visitor, composed twice.
+fn pages(
+    app: &App,
+    trial: &Trial,
+    strategy: &Arc<Strategy>,
+    visitors: impl Iterator<Item = (String, Arc<Visitor>)>,
+) -> anyhow::Result<Vec<Line>> {
     let catalogue = app.state.catalogue.current();
     let items: Vec<ItemRow> = trial
         .items
@@ -73,15 +125,10 @@ pub fn run(app: &App, trial: &Trial) -> anyhow::Result<Vec<Line>> {
     let spec: ScenarioSpec = serde_json::from_value(serde_json::json!({
         "strategy": trial.plugin.name, "parameters": trial.parameters,
     }))?;
-    let release = Release::new("trial", spec, Arc::clone(&trial.plugin.strategy))?;
-    let limits = Limits::default();
-    let percent = |used: f64, most: f64| (used / most * 100_000.0).round() / 1_000.0;
-    let visitors = std::iter::once(String::new()).chain(trial.visitors.iter().cloned());
+    let release = Release::new("trial", spec, Arc::clone(strategy))?;
     visitors
-        .map(|visitor| {
+        .map(|(visitor, known)| {
             let now = now_ms();
-            let known =
-                if visitor.is_empty() { Arc::new(Visitor::default()) } else { app.state.folds.visitor(&visitor) };
             let once = || {
                 let request = Request {
                     id: "trial".to_owned(),
@@ -104,11 +151,7 @@ pub fn run(app: &App, trial: &Trial) -> anyhow::Result<Vec<Line>> {
                 fault: first.fault,
                 degraded: first.answer.degraded,
                 deterministic,
-                fuel: percent(first.usage.fuel as f64, limits.fuel as f64),
-                memory: percent(first.usage.memory as f64, limits.memory as f64),
-                host_calls: percent(f64::from(first.usage.host_calls), f64::from(limits.host_calls)),
-                // The second finds code and data warm, as on a server.
-                wall_us: second.usage.wall.as_micros() as u64,
+                ..Line::costs(&first.usage, &second.usage)
             })
         })
         .collect()

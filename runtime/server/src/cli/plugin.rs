@@ -1,7 +1,7 @@
 //! `qianmian plugin`: what the author of a strategy types.
 
 use crate::app::App;
-use crate::authoring::{self, Language, Line, Trial};
+use crate::authoring::{self, Kind, Language, Line, Trial};
 use crate::config::Config;
 use crate::demo::{PERSONAS, Scale, fill, install_models};
 use crate::needs::NeedsSpec;
@@ -26,6 +26,9 @@ pub(super) enum Plugin {
         /// The language.
         #[arg(long, value_enum, default_value_t = Language::Rust)]
         lang: Language,
+        /// A tagger instead of a strategy: it says which tags visitors have.
+        #[arg(long)]
+        tagger: bool,
         /// Where to; a folder of the strategy's name without it.
         #[arg(long)]
         folder: Option<PathBuf>,
@@ -104,9 +107,10 @@ impl Plugin {
     #[allow(clippy::print_stdout, reason = "this is the command's output")]
     pub fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::New { name, lang, folder } => {
+            Self::New { name, lang, tagger, folder } => {
+                let kind = if tagger { Kind::Tagger } else { Kind::Strategy };
                 let folder = folder.unwrap_or_else(|| PathBuf::from(&name));
-                authoring::create(&name, &folder, lang)?;
+                authoring::create(&name, &folder, lang, kind)?;
                 println!("{}: next, cd there and `qianmian plugin build`; README.md has the rest", folder.display());
             }
             Self::Build { folder, accept } => {
@@ -202,10 +206,10 @@ fn text(value: &Value, member: &str) -> String {
 fn inspect(file: &Path) -> anyhow::Result<Value> {
     let bytes = read(file)?;
     let plugin = plugins::alone(&bytes).with_context(|| format!("{} is no strategy", file.display()))?;
-    let (said, cases) = (plugin.strategy.description(), Golden::of(&bytes)?);
+    let (said, cases) = (plugin.program.description(), Golden::of(&bytes)?);
     Ok(json!({
-        "name": said.name, "version": said.version, "summary": said.summary, "digest": plugin.strategy.digest(),
-        "size": bytes.len(), "needs": NeedsSpec::from(&said.needs), "parameters_schema": plugin.schema,
+        "name": said.name, "version": said.version, "summary": said.summary, "digest": plugin.program.digest(),
+        "size": bytes.len(), "needs": NeedsSpec::from(&said.needs), "tags": said.tags, "parameters_schema": plugin.schema,
         "golden": cases.iter().map(|case| &case.name).collect::<Vec<_>>(),
     }))
 }

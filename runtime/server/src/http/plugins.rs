@@ -28,17 +28,21 @@ pub(super) struct PluginView {
     parameters_schema: Value,
     /// What it may reach, where the scenario allows it too.
     needs: NeedsSpec,
+    /// Of a tagger, the tags it may give.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
 }
 
 fn view(app: &App, plugin: &Plugin) -> PluginView {
     PluginView {
         name: plugin.name.clone(),
         version: plugin.version.clone(),
-        digest: plugin.strategy.digest().to_owned(),
-        breaker_open: app.breakers.of(plugin.strategy.digest()).is_open(),
-        summary: plugin.strategy.description().summary.clone(),
+        digest: plugin.program.digest().to_owned(),
+        breaker_open: app.breakers.of(plugin.program.digest()).is_open(),
+        summary: plugin.program.description().summary.clone(),
         parameters_schema: plugin.schema.clone(),
-        needs: NeedsSpec::from(&plugin.strategy.description().needs),
+        needs: NeedsSpec::from(&plugin.program.description().needs),
+        tags: plugin.program.description().tags.clone(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::golden::{self, Golden};
 use super::signature::{Signature, TrustedKeys};
 use super::{Compiler, Plugin};
 use crate::error::ApiError;
-use qianmian_host::{Fault, Limits};
+use qianmian_host::{Fault, Limits, Program, Usage};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,14 +57,14 @@ pub(super) fn run(compiler: &Compiler, keys: &TrustedKeys, upload: &Upload<'_>) 
     let by = keys.verify(upload.component, upload.signature).map_err(|error| checks.failed("signature", error))?;
     checks.passed("signature", by.map_or_else(|| "none is required".to_owned(), |key| format!("by key {key}")));
     let begun = std::time::Instant::now();
-    let strategy = compiler.strategy(upload.component).map_err(|error| checks.failed(stage(error.code), error))?;
+    let program = compiler.program(upload.component).map_err(|error| checks.failed(stage(error.code), error))?;
     let took = begun.elapsed().as_millis();
     checks.passed("component", format!("{} bytes, valid", upload.component.len()));
     checks.passed("imports", "nothing but the contract");
     checks.passed("compiled", format!("in {took} ms, within limits"));
-    checks.passed("world", "qianmian:strategy@1");
-    checks.passed("describe", strategy.description().summary.clone());
-    let plugin = Plugin::new(strategy).map_err(|error| checks.failed("schema", error))?;
+    checks.passed("world", program.world());
+    checks.passed("describe", program.description().summary.clone());
+    let plugin = Plugin::new(program).map_err(|error| checks.failed("schema", error))?;
     checks.passed("schema", "a JSON Schema");
     if plugin.name != upload.name || plugin.version != upload.version {
         let detail = format!(
@@ -111,33 +111,56 @@ fn smoke(plugin: &Plugin, cases: &[Golden]) -> Result<String, ApiError> {
     };
     let (parameters, limits) = (parameters.to_string(), Limits::default());
     let (mut fuel, mut memory, mut calls) = (0, 0, 0);
+    let what = match plugin.program {
+        Program::Strategy(_) => "candidates",
+        Program::Tagger(_) => "visitors",
+    };
     for size in SIZES {
         for known in [false, true] {
-            let wrong = |code, what: String| ApiError::unprocessable(code, format!("with {size} candidates: {what}"));
-            let once = || {
-                let outcome = golden::compose(plugin, size, known, &parameters, &[], 50);
-                outcome.map_err(|error| wrong("smoke_failed", error.to_string()))
+            let wrong = |code, problem: String| ApiError::unprocessable(code, format!("with {size} {what}: {problem}"));
+            let once = || match plugin.program {
+                Program::Strategy(_) => pages(plugin, size, known, &parameters),
+                Program::Tagger(_) => tags(plugin, size, known, &parameters),
             };
-            let (one, two) = (once()?, once()?);
-            (fuel, memory) = (fuel.max(one.usage.fuel), memory.max(one.usage.memory));
-            calls = calls.max(one.usage.host_calls);
-            let page = |page: &Result<qianmian_core::Page, Fault>| match page {
-                Ok(page) => Ok(Some(golden::shelves(size, page))),
-                // A product page may well want an item.
-                Err(Fault::Rejected { .. }) => Ok(None),
-                Err(fault) => Err(wrong("smoke_failed", format!("{} ({})", fault, fault.code()))),
-            };
-            if page(&one.page)? != page(&two.page)? {
-                let what = "two runs of the same request gave two pages: use the request's seed for what is random";
-                return Err(wrong("not_deterministic", what.to_owned()));
+            let once = || once().map_err(|error| wrong("smoke_failed", format!("{error:#}")));
+            let ((one, usage), (two, _)) = (once()?, once()?);
+            (fuel, memory) = (fuel.max(usage.fuel), memory.max(usage.memory));
+            calls = calls.max(usage.host_calls);
+            if one != two {
+                let problem =
+                    "two runs of the same request gave two answers: use the request's seed for what is random";
+                return Err(wrong("not_deterministic", problem.to_owned()));
             }
         }
     }
     let percent = |used: f64, most: f64| 100.0 * used / most;
     Ok(format!(
-        "0, 1, 1000 and 5000 candidates, each twice: at most {:.2}% of fuel, {:.1}% of memory, {:.1}% of host calls",
+        "0, 1, 1000 and 5000 {what}, each twice: at most {:.2}% of fuel, {:.1}% of memory, {:.1}% of host calls",
         percent(fuel as f64, limits.fuel as f64),
         percent(memory as f64, limits.memory as f64),
         percent(f64::from(calls), f64::from(limits.host_calls))
     ))
+}
+
+/// The answer of one run, in a form that can be compared.
+type Answer = anyhow::Result<(Option<String>, Usage)>;
+
+fn pages(plugin: &Plugin, size: u32, known: bool, parameters: &str) -> Answer {
+    let outcome = golden::compose(plugin, size, known, parameters, &[], 50)?;
+    let page = match &outcome.page {
+        Ok(page) => Some(format!("{:?}", golden::shelves(size, page))),
+        // A product page may well want an item.
+        Err(Fault::Rejected { .. }) => None,
+        Err(fault) => anyhow::bail!("{fault} ({})", fault.code()),
+    };
+    Ok((page, outcome.usage))
+}
+
+/// So many visitors of a shop of so many items: what a back-fill asks at once.
+fn tags(plugin: &Plugin, size: u32, known: bool, parameters: &str) -> Answer {
+    let tagged = golden::tag(plugin, size, size as usize, known, parameters)?;
+    match &tagged.tags {
+        Ok(tags) => Ok((Some(format!("{tags:?}")), tagged.usage)),
+        Err(fault) => anyhow::bail!("{fault} ({})", fault.code()),
+    }
 }

@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use anyhow::Context;
 use parking_lot::Mutex;
-use qianmian_host::{CodeKey, Host, HostConfig, LoadError, Strategy};
+use qianmian_host::{CodeKey, Host, HostConfig, LoadError, Program};
 use qianmian_state::BlobStore;
 use std::fs;
 use std::io::{Read, Write};
@@ -64,16 +64,16 @@ impl Compiler {
         Self { limits, ..self }
     }
 
-    /// The strategy of a component.
+    /// What a component is, compiled.
     ///
     /// # Errors
     /// The first check it does not pass: 422 with the check's code; 500 when no process can be started.
-    pub fn strategy(&self, component: &[u8]) -> Result<Arc<Strategy>, ApiError> {
+    pub fn program(&self, component: &[u8]) -> Result<Program, ApiError> {
         let path = self.folder.as_ref().map(|folder| folder.join(BlobStore::digest(component)));
         if let Some(sealed) = path.as_ref().and_then(|path| fs::read(path).ok())
-            && let Some(strategy) = self.open(component, &sealed)?
+            && let Some(program) = self.open(component, &sealed)?
         {
-            return Ok(strategy);
+            return Ok(program);
         }
         self.host.check(component).map_err(refused)?;
         let code = match &self.program {
@@ -84,7 +84,7 @@ impl Compiler {
             None => self.host.compile(component).map_err(refused)?,
         };
         let sealed = self.key.seal(component, &code);
-        let strategy = self.open(component, &sealed)?.ok_or_else(|| {
+        let program = self.open(component, &sealed)?.ok_or_else(|| {
             ApiError::internal("the engine refuses what it compiled itself: is the compiler of another version?")
         })?;
         if let Some(path) = path
@@ -93,10 +93,10 @@ impl Compiler {
             // It only makes the next start slower.
             tracing::warn!(path = %path.display(), %error, "compiled code is not kept");
         }
-        Ok(strategy)
+        Ok(program)
     }
 
-    fn open(&self, component: &[u8], sealed: &[u8]) -> Result<Option<Arc<Strategy>>, ApiError> {
+    fn open(&self, component: &[u8], sealed: &[u8]) -> Result<Option<Program>, ApiError> {
         self.host.load_sealed(&self.key, component, sealed).map_err(refused)
     }
 }

@@ -1,11 +1,11 @@
-//! Golden cases: pages that an author has looked at and wants again. They travel inside the component, in a custom
+//! Golden cases: pages, or a visitor's tags, that an author has looked at and wants again. They travel inside the component, in a custom
 //! section, and are composed over the invented shop.
 
 use super::Plugin;
 use super::invented::Invented;
 use anyhow::{Context, ensure};
 use qianmian_core::{Columns, Page, Request, RequestContext, Visitor};
-use qianmian_host::{Limits, Outcome, section, with_section};
+use qianmian_host::{Limits, Outcome, Program, Tagged, section, with_section};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
@@ -14,10 +14,12 @@ use std::time::Duration;
 
 /// The section's name.
 const SECTION: &str = "qianmian:golden";
+/// The invented shop's clock.
+const NOW: i64 = 1_000_000_000_000;
 /// Cases of one component.
 const MOST: usize = 50;
 
-/// One case. Only `page` is needed, and that is written by `plugin build --accept`.
+/// One case. Only `page`, or of a tagger `tags`, is needed, and that is written by `plugin build --accept`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
@@ -39,9 +41,12 @@ pub struct Golden {
     /// Slots wanted.
     #[serde(default = "dozen")]
     pub limit: u32,
-    /// What is expected.
+    /// The page that is expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<Vec<GoldenShelf>>,
+    /// The tags that are expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
 }
 
 /// A shelf of an expected page.
@@ -89,11 +94,43 @@ impl Golden {
         Ok(shelves(self.shop, &page))
     }
 
-    /// Holds the page as it is now against the expected one.
+    /// The tags as they are now.
     ///
     /// # Errors
-    /// As [`Golden::compose`], and where the pages differ.
+    /// What is wrong with the case, or why there are no tags.
+    pub fn tag(&self, plugin: &Plugin) -> anyhow::Result<Vec<String>> {
+        plugin.check_parameters(&self.parameters)?;
+        let given = tag(plugin, self.shop, 1, self.known, &self.parameters.to_string())?.tags?;
+        let names = plugin.program.description().tags.iter().zip(given);
+        Ok(names.filter(|(_, visitors)| !visitors.is_empty()).map(|(name, _)| name.clone()).collect())
+    }
+
+    /// Writes down what comes out now as what is expected.
+    fn accept(&mut self, plugin: &Plugin) -> anyhow::Result<()> {
+        match plugin.program {
+            Program::Strategy(_) => self.page = Some(self.compose(plugin)?),
+            Program::Tagger(_) => self.tags = Some(self.tag(plugin)?),
+        }
+        Ok(())
+    }
+
+    /// Holds what comes out now against what is expected.
+    ///
+    /// # Errors
+    /// As [`Golden::compose`] and [`Golden::tag`], and where they differ.
     pub fn check(&self, plugin: &Plugin) -> anyhow::Result<()> {
+        match plugin.program {
+            Program::Strategy(_) => self.check_page(plugin),
+            Program::Tagger(_) => {
+                let expected = self.tags.as_ref().context("it has no tags: `plugin build --accept` writes them")?;
+                let got = self.tag(plugin)?;
+                ensure!(got == *expected, "the tags are {got:?}, expected {expected:?}");
+                Ok(())
+            }
+        }
+    }
+
+    fn check_page(&self, plugin: &Plugin) -> anyhow::Result<()> {
         let expected = self.page.as_ref().context("it has no page: `plugin build --accept` writes it")?;
         let got = self.compose(plugin)?;
         for (at, shelf) in expected.iter().enumerate() {
@@ -145,9 +182,30 @@ pub(super) fn compose(
         ..Request::default()
     };
     let visitor = if known { invented.known() } else { Visitor::default() };
-    let ctx = Arc::new(RequestContext::new(request, Arc::new(visitor), 1_000_000_000_000, 1));
-    let limits = Limits { wall: Duration::from_secs(1), ..Limits::default() };
-    Ok(plugin.strategy.compose(ctx, &invented.reach(), parameters, &limits))
+    let ctx = Arc::new(RequestContext::new(request, Arc::new(visitor), NOW, 1));
+    Ok(plugin.strategy()?.compose(ctx, &invented.reach(), parameters, &patient()))
+}
+
+/// Asks a tagger about so many visitors of the invented shop, all alike, with time enough for a busy machine.
+///
+/// # Errors
+/// A shop that is too large, or no tagger.
+pub(super) fn tag(
+    plugin: &Plugin,
+    shop: u32,
+    visitors: usize,
+    known: bool,
+    parameters: &str,
+) -> anyhow::Result<Tagged> {
+    ensure!(shop <= 5_000, "the shop has {shop} items: at most 5000");
+    let invented = Invented { items: shop };
+    let visitor = Arc::new(if known { invented.known() } else { Visitor::default() });
+    let visitors = vec![visitor; visitors];
+    Ok(plugin.tagger()?.tag(&visitors, NOW, &invented.reach(), parameters, &patient()))
+}
+
+fn patient() -> Limits {
+    Limits { wall: Duration::from_secs(1), ..Limits::default() }
 }
 
 pub(super) fn shelves(shop: u32, page: &Page) -> Vec<GoldenShelf> {
@@ -175,7 +233,7 @@ pub fn bundle(folder: &Path, component: &[u8], plugin: &Plugin, accept: bool) ->
         let mut case: Golden = serde_json::from_slice(&std::fs::read(file)?).with_context(place)?;
         case.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if accept {
-            case.page = Some(case.compose(plugin).with_context(place)?);
+            case.accept(plugin).with_context(place)?;
             std::fs::write(file, serde_json::to_string_pretty(&case)? + "\n").with_context(place)?;
         } else {
             case.check(plugin).with_context(|| format!("{}; if it is right now, build with --accept", place()))?;

@@ -1,4 +1,4 @@
-//! Strategies on this server: checked, stored by digest, compiled, found by name and version.
+//! Strategies and taggers on this server: checked, stored by digest, compiled, found by name and version.
 //!
 //! An upload passes `checks`, which has `compile` compile it in a process of its own; `golden` cases and the smoke run
 //! compose over an `invented` shop.
@@ -18,7 +18,8 @@ use crate::error::ApiError;
 use crate::needs::NeedsSpec;
 use crate::scenario::check_name;
 use arc_swap::ArcSwap;
-use qianmian_host::{Host, HostConfig, Strategy};
+use parking_lot::Mutex;
+use qianmian_host::{Host, HostConfig, Program, Strategy, Tagger};
 use qianmian_state::{BlobStore, State, StateError};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -29,22 +30,22 @@ use utoipa::ToSchema;
 
 const KIND: &str = "plugin";
 
-/// One version of a strategy, ready to run.
+/// One version of a strategy or a tagger, ready to run.
 pub struct Plugin {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The compiled strategy.
-    pub strategy: Arc<Strategy>,
+    /// The compiled component.
+    pub program: Program,
     /// JSON Schema of its parameters.
     pub schema: Value,
     validator: jsonschema::Validator,
 }
 
 impl Plugin {
-    fn new(strategy: Arc<Strategy>) -> Result<Self, ApiError> {
-        let description = strategy.description();
+    fn new(program: Program) -> Result<Self, ApiError> {
+        let description = program.description();
         let schema: Value = serde_json::from_str(&description.parameters_schema).map_err(|error| {
             ApiError::unprocessable("bad_schema", format!("the parameters schema is not JSON: {error}"))
         })?;
@@ -52,7 +53,28 @@ impl Plugin {
             ApiError::unprocessable("bad_schema", format!("the parameters schema is not a JSON Schema: {error}"))
         })?;
         let (name, version) = (description.name.clone(), description.version.clone());
-        Ok(Self { name, version, schema, validator, strategy })
+        Ok(Self { name, version, schema, validator, program })
+    }
+
+    /// The strategy it is.
+    ///
+    /// # Errors
+    /// 422 `wrong_world` when it is a tagger.
+    pub fn strategy(&self) -> Result<&Arc<Strategy>, ApiError> {
+        self.program.strategy().map_err(|_| self.of_another_world("strategy", "tagger"))
+    }
+
+    /// The tagger it is.
+    ///
+    /// # Errors
+    /// 422 `wrong_world` when it is a strategy.
+    pub fn tagger(&self) -> Result<&Arc<Tagger>, ApiError> {
+        self.program.tagger().map_err(|_| self.of_another_world("tagger", "strategy"))
+    }
+
+    fn of_another_world(&self, wanted: &str, is: &str) -> ApiError {
+        let detail = format!("{} {} is a {is}: name a {wanted} here", self.name, self.version);
+        ApiError::unprocessable("wrong_world", detail)
     }
 
     /// Checks parameters against the strategy's schema.
@@ -86,7 +108,7 @@ fn place(path: &str) -> &str {
 /// 422 with the first check that it does not pass.
 pub fn alone(component: &[u8]) -> anyhow::Result<Plugin> {
     let host = Host::new(HostConfig::default())?;
-    Ok(Plugin::new(Compiler::new(Arc::new(host), None, None)?.strategy(component)?)?)
+    Ok(Plugin::new(Compiler::new(Arc::new(host), None, None)?.program(component)?)?)
 }
 
 /// What the registry keeps.
@@ -116,6 +138,9 @@ pub struct UploadReport {
     pub summary: String,
     /// What it may reach, where the scenario allows it too.
     pub needs: NeedsSpec,
+    /// Of a tagger, the tags it may give.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The checks it passed, in order.
     pub checks: Vec<Check>,
 }
@@ -126,6 +151,8 @@ pub struct Plugins {
     keys: TrustedKeys,
     state: Arc<State>,
     live: ArcSwap<FxHashMap<String, Vec<Arc<Installed>>>>,
+    /// One upload at a time looks at the versions there are and adds to them.
+    publishing: Mutex<()>,
 }
 
 /// A plugin, and how it came here.
@@ -142,7 +169,7 @@ impl Plugins {
     /// When the registry cannot be read. A component that no longer loads, or that no trusted key signed, is left out and
     /// logged.
     pub fn load(compiler: Compiler, keys: TrustedKeys, state: Arc<State>) -> anyhow::Result<Self> {
-        let plugins = Self { compiler, keys, state, live: ArcSwap::default() };
+        let plugins = Self { compiler, keys, state, live: ArcSwap::default(), publishing: Mutex::default() };
         let mut live: FxHashMap<String, Vec<Arc<Installed>>> = FxHashMap::default();
         for document in plugins.state.registry.list(KIND)? {
             let versions: Vec<Stored> = serde_json::from_value(document.value.unwrap_or_default())?;
@@ -203,14 +230,15 @@ impl Plugins {
     pub fn upload(&self, upload: &Upload<'_>) -> Result<UploadReport, ApiError> {
         check_name(upload.name)?;
         let (plugin, checks) = checks::run(&self.compiler, &self.keys, upload)?;
-        let description = plugin.strategy.description();
+        let description = plugin.program.description();
         let report = UploadReport {
             name: plugin.name.clone(),
             version: plugin.version.clone(),
-            digest: plugin.strategy.digest().to_owned(),
+            digest: plugin.program.digest().to_owned(),
             size: upload.component.len(),
             summary: description.summary.clone(),
             needs: NeedsSpec::from(&description.needs),
+            tags: description.tags.clone(),
             checks: checks.0,
         };
         let installed = Installed { plugin: Arc::new(plugin), shipped: false, signature: upload.signature.cloned() };
@@ -248,7 +276,7 @@ impl Plugins {
     /// # Errors
     /// 422 with the first check that it does not pass.
     pub fn try_out(&self, bytes: &[u8]) -> Result<Arc<Plugin>, ApiError> {
-        self.compiler.strategy(bytes).and_then(Plugin::new).map(Arc::new)
+        self.compiler.program(bytes).and_then(Plugin::new).map(Arc::new)
     }
 
     /// The strategy whose component has this SHA-256, whether a scenario runs it or not.
@@ -257,14 +285,14 @@ impl Plugins {
     /// 422 `unknown_digest` when it is no longer stored.
     pub fn by_digest(&self, digest: &str) -> Result<Arc<Strategy>, ApiError> {
         let live = self.live.load();
-        let mut all = live.values().flatten().map(|installed| &installed.plugin.strategy);
-        if let Some(strategy) = all.find(|strategy| strategy.digest() == digest) {
-            return Ok(Arc::clone(strategy));
+        let mut all = live.values().flatten().map(|installed| &installed.plugin);
+        if let Some(plugin) = all.find(|plugin| plugin.program.digest() == digest) {
+            return plugin.strategy().map(Arc::clone);
         }
         let stored = self.state.blobs.get(digest).map_err(|error| {
             ApiError::unprocessable("unknown_digest", format!("the component {digest} is not stored any more: {error}"))
         })?;
-        self.compiler.strategy(&stored)
+        Plugin::new(self.compiler.program(&stored)?)?.strategy().map(Arc::clone)
     }
 
     /// Every version of every strategy, by name.
@@ -277,17 +305,18 @@ impl Plugins {
     }
 
     fn has_digest(&self, digest: &str) -> bool {
-        self.live.load().values().flatten().any(|installed| installed.plugin.strategy.digest() == digest)
+        self.live.load().values().flatten().any(|installed| installed.plugin.program.digest() == digest)
     }
 
     /// Stores a component and swaps it in. Of what ships, the newest bytes of a version replace the others; what is
     /// uploaded never changes.
     fn publish(&self, bytes: &[u8], installed: Installed) -> Result<(), ApiError> {
+        let _turn = self.publishing.lock();
         let plugin = Arc::clone(&installed.plugin);
-        let digest = plugin.strategy.digest().to_owned();
+        let digest = plugin.program.digest().to_owned();
         let mut versions = self.live.load().get(&plugin.name).cloned().unwrap_or_default();
         if let Some(at) = versions.iter().position(|known| known.plugin.version == plugin.version) {
-            let there = versions[at].plugin.strategy.digest();
+            let there = versions[at].plugin.program.digest();
             if there == digest {
                 return Ok(());
             }
@@ -313,7 +342,7 @@ impl Plugins {
             .iter()
             .map(|known| Stored {
                 version: known.plugin.version.clone(),
-                digest: known.plugin.strategy.digest().to_owned(),
+                digest: known.plugin.program.digest().to_owned(),
                 shipped: known.shipped,
                 signature: known.signature.as_ref().map(|signature| signature.text().to_owned()),
             })

@@ -76,7 +76,7 @@ pub fn replay(app: &App, capture: Capture, with: &With) -> Result<Diff, ApiError
         With::Same => app.plugins.by_digest(&digest)?,
         With::Other(plugin) => {
             plugin.check_parameters(&restored.spec.parameters)?;
-            Arc::clone(&plugin.strategy)
+            Arc::clone(plugin.strategy()?)
         }
     };
     let made = Release::new(&restored.ctx.request.scenario, restored.spec, strategy)?;

@@ -1,4 +1,6 @@
-//! Version 1.0.0 of the contract: its generated bindings, and the way between them and core types.
+//! Version 1.0.0 of the contract: the generated bindings of the world `strategy`, and the way between them and core types.
+
+pub(crate) mod tagger;
 
 use crate::call::{Call, State, cut};
 use crate::operations;
@@ -90,6 +92,7 @@ impl Instance {
             summary: said.summary,
             parameters_schema: said.parameters_schema,
             needs: needs(said.needs),
+            tags: Vec::new(),
         })
     }
 
@@ -208,16 +211,18 @@ impl types::Host for State {
     fn convert_error(&mut self, error: HostError) -> Result<types::Error> {
         match error {
             HostError::End(error) => Err(error),
-            HostError::Reach(error) => {
-                let text = cut(&error.to_string(), 1_000).to_owned();
-                Ok(match error {
-                    ReachError::Unknown { .. } => types::Error::Unknown(text),
-                    ReachError::Denied { .. } => types::Error::Denied(text),
-                    ReachError::Invalid(_) => types::Error::Invalid(text),
-                    ReachError::Failed { .. } => types::Error::Failed(text),
-                })
-            }
+            HostError::Reach(error) => Ok(error_out(error)),
         }
+    }
+}
+
+fn error_out(error: ReachError) -> types::Error {
+    let text = cut(&error.to_string(), 1_000).to_owned();
+    match error {
+        ReachError::Unknown { .. } => types::Error::Unknown(text),
+        ReachError::Denied { .. } => types::Error::Denied(text),
+        ReachError::Invalid(_) => types::Error::Invalid(text),
+        ReachError::Failed { .. } => types::Error::Failed(text),
     }
 }
 
