@@ -7,8 +7,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use qianmian::recommend::now_ms;
 use qianmian::scenario::Release;
 use qianmian::{App, Config};
+use qianmian_components::{Parts, component};
 use qianmian_core::{ItemRow, Page, Request, RequestContext};
 use qianmian_host::{Limits, Outcome, Strategy};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -120,6 +122,41 @@ impl Pair {
         Ok(Line::against((bench, "home", "throughput"), Better::Higher, &ours, ("native twin", &theirs), TARGET))
     }
 
+    /// Microseconds of each host operation of the bench's page, and of a column of 500 numbers that crosses into the
+    /// sandbox: medians over `calls`, one thread.
+    ///
+    /// # Errors
+    /// When a composition fails.
+    pub fn operations(&self, calls: usize) -> Result<Vec<Line>> {
+        let mut micros: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+        for call in 0..calls {
+            let mut ctx = self.ctx(call);
+            ctx.request.explain = true;
+            let outcome =
+                self.release.strategy.compose(Arc::new(ctx), &self.app.reach, &self.release.parameters, &self.limits);
+            outcome.page.map_err(|fault| anyhow!("the strategy failed: {fault}"))?;
+            for step in outcome.steps {
+                micros.entry(step.operation).or_default().push(step.micros as f64);
+            }
+        }
+        let line = |case: &str, metric, values: &[f64]| {
+            Line::alone(("sandbox", &format!("{case}, us"), metric), Better::Lower, values, None)
+        };
+        let mut lines: Vec<Line> =
+            micros.iter().map(|(operation, micros)| line(operation, "host_operation", micros)).collect();
+        // So many reads of one column, less one read.
+        let wall = |strategy: &Strategy, call| -> Result<f64> {
+            let outcome = self.call(strategy, "{}", call);
+            outcome.page.map_err(|fault| anyhow!("the reader failed: {fault}"))?;
+            Ok(outcome.usage.wall.as_secs_f64() * 1e6)
+        };
+        let (once, often) = (self.load(&reader(1))?, self.load(&reader(1 + COLUMNS))?);
+        let read = |call| Ok((wall(&often, call)? - wall(&once, call)?) / COLUMNS as f64);
+        let columns = (0..calls).map(read).collect::<Result<Vec<f64>>>()?;
+        lines.push(line("500 numbers", "column", &columns));
+        Ok(lines)
+    }
+
     /// Microseconds of instantiation, and of a whole call less the twin's: medians over `calls`, one thread.
     ///
     /// # Errors
@@ -146,6 +183,23 @@ impl Pair {
             Line::alone(("sandbox", "native twin, us", "call"), Better::Lower, &native, None),
         ])
     }
+}
+
+/// Columns that the reader reads more than once.
+const COLUMNS: usize = 20;
+
+/// A strategy that takes 500 trending items and reads one of their columns so many times.
+fn reader(times: usize) -> Vec<u8> {
+    let read = "(i32.const 800) (i32.const 10) (i32.const 700)) (call $must)";
+    let reads = format!("(call $numbers (local.get $set) {read}").repeat(times);
+    let body = format!("(local $set i32) (local.set $set (call $trending (i32.const 500))) {reads} (i32.const 128)");
+    component(&Parts {
+        extra: r#"(data (i32.const 800) "item.price")"#,
+        body: &body,
+        pages: 2,
+        name: "reader",
+        ..Parts::default()
+    })
 }
 
 /// A shelf's id, title, rows and scores. Not what sources scored: trends decay from one call to the next.

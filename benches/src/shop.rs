@@ -165,7 +165,10 @@ fn wait_until_visible(address: SocketAddr, events: &str) -> Result<()> {
 }
 
 /// One request; the decoded answer.
-fn send(method: &str, address: SocketAddr, path: &str, kind: &str, body: &[u8]) -> Result<Value> {
+///
+/// # Errors
+/// When there is no answer, or it is none of success or no JSON.
+pub fn send(method: &str, address: SocketAddr, path: &str, kind: &str, body: &[u8]) -> Result<Value> {
     let url = format!("http://{address}{path}");
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let answer = match method {

@@ -4,7 +4,7 @@ use crate::setup::{javascript, root, server, shared_data, target, venv};
 use anyhow::bail;
 
 /// Every bench, in the order they run.
-const BENCHES: [&str; 6] = ["quality", "serve", "sandbox", "index", "events", "durability"];
+const BENCHES: [&str; 7] = ["quality", "serve", "sandbox", "releases", "index", "events", "durability"];
 
 fn run_named(name: &str) -> anyhow::Result<()> {
     if name == "index" {
@@ -14,7 +14,7 @@ fn run_named(name: &str) -> anyhow::Result<()> {
     let binary_text = binary.to_string_lossy().into_owned();
     match name {
         "quality" => quality(&binary_text),
-        "serve" | "events" | "durability" => {
+        "serve" | "releases" | "events" | "durability" => {
             crate::setup::run(target().join("release").join(format!("bench-{name}")), &["--qianmian", &binary_text])
         }
         "sandbox" => {

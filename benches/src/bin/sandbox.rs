@@ -49,6 +49,7 @@ fn main() -> Result<()> {
     drop(shop::start(&options.qianmian, data.path(), &logs.join("qianmian.log"), &peer.bundle)?);
     let pair = Pair::open(data.path(), VISITORS)?;
     let mut lines = pair.costs(options.calls)?;
+    lines.extend(pair.operations(options.calls.min(1_000))?);
     let each = Duration::from_secs_f64(options.seconds);
     if let Some(builder) = &options.javascript {
         lines.extend(Twins::build(&pair, &options.workspace, builder)?.costs(&pair, options.calls)?);

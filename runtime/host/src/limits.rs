@@ -29,16 +29,27 @@ pub struct Limits {
     pub text_bytes: usize,
 }
 
+/// Candidates of one set, where nobody says another number.
+const CANDIDATES: usize = 5_000;
+
+impl Limits {
+    /// The fuel of a strategy whose sets may have so many candidates: what it may do for a page, and for each of them.
+    #[must_use]
+    pub fn fuel_for(candidates: usize) -> u64 {
+        5_000_000 + 9_000 * candidates as u64
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             wall: Duration::from_millis(10),
-            fuel: 50_000_000,
+            fuel: Self::fuel_for(CANDIDATES),
             memory: 16 << 20,
             host_calls: 128,
             transfer_bytes: 1 << 20,
             log_bytes: 16 << 10,
-            candidates: 5_000,
+            candidates: CANDIDATES,
             sets: 64,
             shelves: 50,
             slots: 2_000,

@@ -57,7 +57,7 @@ pub struct ScenarioSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsSpec {
-    /// WebAssembly instructions, roughly: 10,000 to 10,000,000,000.
+    /// WebAssembly instructions, roughly: 10,000 to 10,000,000,000; without it 5,000,000 and 9,000 for each of `candidates`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
     /// MiB of memory: 1 to 16.
@@ -425,11 +425,12 @@ impl Release {
     pub fn limits(&self, wall_ms: u64) -> Limits {
         let wall = Duration::from_millis(self.spec.wall_ms.unwrap_or(wall_ms));
         let (limits, own) = (Limits { wall, ..Limits::default() }, self.spec.limits.unwrap_or_default());
+        let candidates = own.candidates.map_or(limits.candidates, |count| count as usize);
         Limits {
-            fuel: own.fuel.unwrap_or(limits.fuel),
+            fuel: own.fuel.unwrap_or_else(|| Limits::fuel_for(candidates)),
             memory: own.memory_mb.map_or(limits.memory, |mb| (mb as usize) << 20),
             host_calls: own.host_calls.unwrap_or(limits.host_calls),
-            candidates: own.candidates.map_or(limits.candidates, |count| count as usize),
+            candidates,
             ..limits
         }
     }
