@@ -80,8 +80,7 @@ pub fn run(app: &App, trial: &Trial) -> anyhow::Result<Vec<Line>> {
     visitors
         .map(|visitor| {
             let now = now_ms();
-            let known =
-                if visitor.is_empty() { Arc::new(Visitor::default()) } else { app.state.folds.visitor(&visitor) };
+            let known = if visitor.is_empty() { Arc::new(Visitor::default()) } else { app.state.visitor(&visitor) };
             let once = || {
                 let request = Request {
                     id: "trial".to_owned(),
