@@ -10,6 +10,8 @@ mod contract;
 mod durability;
 #[path = "cases/hostile.rs"]
 mod hostile;
+#[path = "cases/identity.rs"]
+mod identity;
 #[path = "cases/javascript.rs"]
 mod javascript;
 #[path = "cases/learning.rs"]

@@ -55,7 +55,7 @@ impl Pair {
     /// A new context a call: what one call computed must not help the next.
     fn ctx(&self, visitor: usize) -> RequestContext {
         let id = format!("v{}", visitor % self.visitors);
-        let snapshot = self.app.state.folds.visitor(&id);
+        let snapshot = self.app.state.visitor(&id);
         let request = Request {
             id: id.clone(),
             scenario: NAME.to_owned(),

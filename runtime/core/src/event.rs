@@ -74,7 +74,8 @@ pub struct Event {
     pub kind: EventKind,
     /// When it happened, by the sender's clock.
     pub time: TimeMs,
-    /// Who: `None` for an anonymous order without any id.
+    /// Who: the id as it was sent until the log takes the event, the visitor's pseudonymous key from then on. `None` for
+    /// an anonymous order without any id.
     pub visitor: Option<String>,
     /// Which items, by id; may name items the catalogue does not know yet.
     pub items: Vec<String>,
@@ -92,4 +93,8 @@ pub struct Event {
     pub request_id: String,
     /// The slot's position, from 1; 0 means unknown.
     pub position: u32,
+    /// What else the storefront said of the event, by name.
+    pub attributes: Vec<(String, String)>,
+    /// What it said of the visitor, by name; the value of the newest event stands.
+    pub traits: Vec<(String, String)>,
 }

@@ -13,7 +13,7 @@ pub struct Request {
     pub id: String,
     /// The named placement.
     pub scenario: String,
-    /// Visitor id; `None` when nobody was named or the request is not personalised.
+    /// The visitor's key, the same for all linked ids; `None` when nobody was named or the request is not personalised.
     pub visitor: Option<String>,
     /// Channel: app, web, mini-program, store, push ...; empty means unknown.
     pub channel: String,

@@ -4,6 +4,9 @@ use crate::{EventKind, ItemRow, TimeMs};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+/// Interest (a look is 1, a cart 3) from which a visitor counts as activated.
+const ACTIVATED: f32 = 2.5;
+
 /// One recent interaction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interaction {
@@ -67,10 +70,30 @@ pub struct Visitor {
     pub categories: FxHashMap<u32, f32>,
     /// Decayed interest by brand symbol, as of `last_seen`.
     pub brands: FxHashMap<u32, f32>,
+    /// Decayed interest by channel (half-life 30 days), as of `last_seen`; bounded.
+    pub channels: FxHashMap<Arc<str>, f32>,
+    /// The same by band of price: band `b` holds prices from 2^b to just below 2^(b+1). Ascending.
+    pub prices: Vec<(i8, f32)>,
+    /// The same by hour of the day, UTC. Ascending.
+    pub hours: Vec<(u8, f32)>,
+    /// Decayed interest altogether (half-life 30 days), as of `last_seen`.
+    pub activity: f32,
+    /// Decayed number of orders (half-life 90 days), as of `last_seen`.
+    pub orders_90d: f32,
+    /// Decayed spend (half-life 90 days), as of `last_seen`.
+    pub spend_90d: f32,
+    /// Days (UTC) with an event, counted in order of time: a late event adds none.
+    pub active_days: u32,
+    /// Times something was shared or somebody invited.
+    pub shares: u32,
     /// Tags the visitor carries.
     pub tags: Vec<Arc<str>>,
+    /// Segments the visitor is in.
+    pub segments: Vec<Arc<str>>,
     /// Attributes the storefront sent, by name; a plugin sees only those its description declares.
     pub attributes: FxHashMap<Arc<str>, Arc<str>>,
+    /// When each attribute was said.
+    pub attribute_times: FxHashMap<Arc<str>, TimeMs>,
     /// The channel last used; empty means unknown.
     pub channel: Arc<str>,
     /// The region last seen; empty means unknown.
@@ -84,5 +107,25 @@ impl Visitor {
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.events == 0
+    }
+
+    /// How far the visitor has come, by AARRR: `acquisition` (seen), `activation` (three looks, or a cart),
+    /// `retention` (came back another day), `revenue` (ordered), `referral` (shared or invited); the last one reached.
+    /// Empty for a visitor nobody knows.
+    #[must_use]
+    pub fn stage(&self) -> &'static str {
+        if self.is_unknown() {
+            ""
+        } else if self.shares > 0 {
+            "referral"
+        } else if self.orders > 0 {
+            "revenue"
+        } else if self.active_days > 1 {
+            "retention"
+        } else if self.activity >= ACTIVATED {
+            "activation"
+        } else {
+            "acquisition"
+        }
     }
 }

@@ -17,7 +17,7 @@ use anyhow::Context;
 use qianmian_core::{ItemRow, Reach, Request, RequestContext, Visitor};
 use qianmian_host::{Host, HostConfig};
 use qianmian_index::Spaces;
-use qianmian_state::State;
+use qianmian_state::{State, StateError};
 use std::sync::Arc;
 
 /// A running server without its sockets.
@@ -61,6 +61,11 @@ impl App {
     /// # Errors
     /// As [`App::open`].
     pub fn over(config: Config, state: State) -> anyhow::Result<Arc<Self>> {
+        match state.keep(config.retention()) {
+            // a view keeps nothing
+            Ok(()) | Err(StateError::ReadOnly) => {}
+            Err(error) => return Err(error.into()),
+        }
         let state = Arc::new(state);
         let host = Arc::new(Host::new(HostConfig::default()).context("cannot start the sandbox")?);
         let code = state.folder().map(|folder| folder.join("compiled"));

@@ -1,5 +1,6 @@
 //! Configuration: a TOML file, then `QIANMIAN_*` variables, then flags, in rising order.
 
+use qianmian_state::Retention;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,10 @@ pub struct Config {
     pub capture_share: f64,
     /// Days a capture is kept.
     pub capture_days: u32,
+    /// Days an event is kept in the log, by when it happened; 0 means for ever. Older ones are refused.
+    pub log_days: u32,
+    /// Days after which the profile of a visitor who did not come back is dropped; 0 means never.
+    pub idle_days: u32,
     /// Public keys of minisign, in base64. With one or more, only strategies that one of them signed are taken and run,
     /// beside those of the plugins folder.
     pub trusted_keys: Vec<String>,
@@ -60,6 +65,8 @@ impl Default for Config {
             max_unknown_items: 1_000_000,
             capture_share: 0.01,
             capture_days: 7,
+            log_days: 0,
+            idle_days: 0,
             trusted_keys: Vec::new(),
             compiler: None,
             frozen_clock: None,
@@ -123,6 +130,13 @@ impl Config {
         // The seed is a hash; its best bits are spread over all of them.
         let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11;
         fault || (spread as f64) < self.capture_share * (1u64 << 53) as f64
+    }
+
+    /// How long the state keeps what.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        let days = |days: u32| (days > 0).then_some(days);
+        Retention { log_days: days(self.log_days), idle_days: days(self.idle_days) }
     }
 
     /// The number of compose threads after resolving 0.

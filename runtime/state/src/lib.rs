@@ -13,9 +13,12 @@
 //! | [`sources`] | candidates from the catalogue and the folds |
 //! | [`columns`] | values of items, visitors and both together, for filters, formulas and models |
 //! | [`registry`] | named, versioned JSON documents |
+//! | [`people`] | ids as pseudonymous keys, and keys linked into one person |
+//! | [`audit`] | what was done to people's data |
 //! | [`blobs`] | files by digest |
 //! | [`captures`] | answers with everything they depended on |
 
+pub mod audit;
 pub mod blobs;
 pub mod captures;
 pub mod catalogue;
@@ -23,17 +26,24 @@ pub mod columns;
 mod db;
 pub mod error;
 pub mod fold;
+mod identity;
+mod keeper;
 pub mod log;
+pub mod people;
 pub mod registry;
 pub mod sources;
 mod state;
 
+pub use audit::{Audit, AuditFilter, Entry};
 pub use blobs::BlobStore;
 pub use captures::{CaptureFilter, CaptureHead, Captures};
 pub use catalogue::{Catalogue, CatalogueStore, Item, Rejected, Stock, Symbols, UpsertReport};
 pub use error::{Result, StateError};
 pub use fold::Folds;
+pub use identity::{Erased, Linked};
+pub use keeper::Retention;
 pub use log::{Appended, Chunk, EventLog, Writer};
+pub use people::{Member, People};
 pub use registry::{Document, Registry};
 pub use sources::{Gate, Ineligible, eligible};
-pub use state::{Erased, State};
+pub use state::State;

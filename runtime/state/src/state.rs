@@ -1,31 +1,26 @@
 //! A data directory, opened: the parts of this crate put together.
 
+use crate::audit::Audit;
 use crate::blobs::BlobStore;
 use crate::captures::Captures;
 use crate::catalogue::CatalogueStore;
 use crate::error::{Result, StateError};
 use crate::fold::Folds;
+use crate::identity;
+use crate::keeper::{Keeper, Retention};
 use crate::log::{Appended, Chunk, Done, EventLog, IDLE, SqliteLog, Writer};
+use crate::people::People;
 use crate::registry::{Registry, SqliteRegistry};
 use qianmian_core::{Event, TimeMs, Visitor};
 use std::fs::{self, File, TryLockError};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Events that may wait to be stored before [`State::submit`] says busy: about a second of what the log takes.
 const QUEUE: usize = 262_144;
-
-/// What an erasure took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Erased {
-    /// Events of the log.
-    pub events: u64,
-    /// Captured answers.
-    pub captures: usize,
-}
 
 /// Everything the host remembers.
 ///
@@ -38,6 +33,10 @@ pub struct State {
     pub folds: Arc<Folds>,
     /// The event log, for reading. Append through the state, or the folds will not know.
     pub log: Arc<dyn EventLog>,
+    /// Who is who.
+    pub people: Arc<People>,
+    /// What was done to people's data.
+    pub audit: Arc<Audit>,
     /// Documents.
     pub registry: Arc<dyn Registry>,
     /// Files by digest.
@@ -48,6 +47,7 @@ pub struct State {
     folder: Option<PathBuf>,
     /// `None` in a read-only view.
     writer: Option<Writer>,
+    keeper: OnceLock<Keeper>,
     /// Keeps other processes out until the writer has stopped.
     _lock: Option<File>,
 }
@@ -79,25 +79,67 @@ impl State {
     pub fn open_until(dir: &Path, until: TimeMs) -> Result<Self> {
         let catalogue = Arc::new(CatalogueStore::open_read_only(dir)?);
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open_read_only(dir)?);
-        let registry = Arc::new(SqliteRegistry::open_read_only(dir)?);
-        let blobs = Arc::new(BlobStore::open(Some(dir))?);
-        let captures = Arc::new(Captures::open_read_only(dir)?);
-        let folds = Arc::new(Folds::new(Arc::clone(&catalogue)));
+        let people = Arc::new(People::open_read_only(dir)?);
+        let folds = Arc::new(Folds::new(Arc::clone(&catalogue), Arc::clone(&people)));
         rebuild(&*log, &folds, until)?;
-        Ok(Self { catalogue, folds, log, registry, blobs, captures, folder: None, writer: None, _lock: None })
+        Ok(Self {
+            catalogue,
+            folds,
+            log,
+            people,
+            audit: Arc::new(Audit::open_read_only(dir)?),
+            registry: Arc::new(SqliteRegistry::open_read_only(dir)?),
+            blobs: Arc::new(BlobStore::open(Some(dir))?),
+            captures: Arc::new(Captures::open_read_only(dir)?),
+            folder: None,
+            writer: None,
+            keeper: OnceLock::new(),
+            _lock: None,
+        })
     }
 
     fn writable(dir: Option<&Path>, lock: Option<File>) -> Result<Self> {
         let catalogue = Arc::new(CatalogueStore::open(dir)?);
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(dir)?);
-        let registry = Arc::new(SqliteRegistry::open(dir)?);
-        let blobs = Arc::new(BlobStore::open(dir)?);
-        let captures = Arc::new(Captures::open(dir)?);
-        let folds = Arc::new(Folds::new(Arc::clone(&catalogue)));
+        // what is stored names visitors by the secret: a new one would make strangers of all
+        let people = Arc::new(People::open(dir, log.last_offset() == 0)?);
+        let folds = Arc::new(Folds::new(Arc::clone(&catalogue), Arc::clone(&people)));
+        let (audit, captures) = (Arc::new(Audit::open(dir)?), Arc::new(Captures::open(dir)?));
+        identity::finish_erasures(&audit, &*log, &captures, &people)?;
         rebuild(&*log, &folds, TimeMs::MAX)?;
         let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
-        let folder = dir.map(Path::to_path_buf);
-        Ok(Self { catalogue, folds, log, registry, blobs, captures, folder, writer: Some(writer), _lock: lock })
+        Ok(Self {
+            catalogue,
+            folds,
+            log,
+            people,
+            audit,
+            registry: Arc::new(SqliteRegistry::open(dir)?),
+            blobs: Arc::new(BlobStore::open(dir)?),
+            captures,
+            folder: dir.map(Path::to_path_buf),
+            writer: Some(writer),
+            keeper: OnceLock::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Starts the thread that removes what is too old. Once; later calls change nothing.
+    ///
+    /// # Errors
+    /// [`StateError::ReadOnly`]; [`StateError::Io`] when no thread can be started.
+    pub fn keep(&self, retention: Retention) -> Result<()> {
+        self.writer()?;
+        let keeper = Keeper::start(
+            retention,
+            Arc::clone(&self.log),
+            Arc::clone(&self.folds),
+            Arc::clone(&self.captures),
+            Arc::clone(&self.audit),
+        )?;
+        // a second keeper is dropped here, which stops it
+        drop(self.keeper.set(keeper));
+        Ok(())
     }
 
     /// The data directory, where this process may write to it.
@@ -106,12 +148,15 @@ impl State {
         self.folder.as_deref()
     }
 
-    /// Hands events over and returns at once. `done` is called on the writer's thread when they are on disk; they are
+    /// Hands events over, their visitors named by id, and returns at once. `done` is called on the writer's thread when they are on disk; they are
     /// folded right after. It must not block.
     ///
     /// # Errors
     /// [`StateError::Busy`], [`StateError::Stopped`], [`StateError::ReadOnly`]; `done` is not called then.
-    pub fn submit(&self, events: Vec<Event>, done: Done) -> Result<()> {
+    pub fn submit(&self, mut events: Vec<Event>, done: Done) -> Result<()> {
+        for visitor in events.iter_mut().filter_map(|event| event.visitor.as_mut()) {
+            *visitor = self.people.key(visitor);
+        }
         self.writer()?.submit(events, done)
     }
 
@@ -155,7 +200,7 @@ impl State {
     /// A visitor as folded so far; the empty visitor when unknown.
     #[must_use]
     pub fn visitor(&self, id: &str) -> Arc<Visitor> {
-        self.folds.visitor(id)
+        self.folds.visitor(&self.people.key(id))
     }
 
     /// Visits the stored events from an offset on, as [`EventLog::scan`].
@@ -171,27 +216,17 @@ impl State {
     /// # Errors
     /// As [`EventLog::scan`].
     pub fn fold_until(&self, until: TimeMs) -> Result<Folds> {
-        let folds = Folds::new(Arc::clone(&self.catalogue));
+        let folds = Folds::new(Arc::clone(&self.catalogue), Arc::clone(&self.people));
         rebuild(&*self.log, &folds, until)?;
         Ok(folds)
     }
 
-    /// Erases a visitor: their events from the log, their captures, their profile from the folds. Sums over all visitors (an item's orders) lose the visitor's share when the state is next opened.
-    ///
-    /// # Errors
-    /// As [`EventLog::erase`], and [`StateError::Stopped`].
-    pub fn erase_visitor(&self, id: &str) -> Result<Erased> {
-        let (log, folds, id) = (Arc::clone(&self.log), Arc::clone(&self.folds), id.to_owned());
-        let captures = Arc::clone(&self.captures);
-        // between commits, so that no event of theirs is stored but not folded yet
-        self.writer()?.between_commits(move || {
-            let events = log.erase(&id)?;
-            folds.remove_visitor(&id);
-            Ok(Erased { events, captures: captures.erase_visitor(&id)? })
-        })?
+    /// The keeper, where one was started.
+    pub(crate) fn keeper(&self) -> Option<&Keeper> {
+        self.keeper.get()
     }
 
-    fn writer(&self) -> Result<&Writer> {
+    pub(crate) fn writer(&self) -> Result<&Writer> {
         self.writer.as_ref().ok_or(StateError::ReadOnly)
     }
 }

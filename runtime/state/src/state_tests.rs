@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Item;
+use crate::identity::Erased;
 use qianmian_core::EventKind;
 use serde_json::json;
 
@@ -19,6 +20,8 @@ fn order(id: &str, visitor: &str, items: &[&str], time: TimeMs) -> Event {
         scenario: String::new(),
         request_id: String::new(),
         position: 0,
+        attributes: Vec::new(),
+        traits: Vec::new(),
     }
 }
 
@@ -71,7 +74,11 @@ fn a_view_knows_only_what_came_before() {
     let state = State::open(dir.path()).unwrap();
     state.catalogue.upsert(vec![item("a")]).unwrap();
     state.append((0..10).map(|i| order(&i.to_string(), "ann", &["a"], i64::from(i) * 100 + 1)).collect()).unwrap();
-    assert_eq!(state.fold_until(301).unwrap().visitor("ann").orders, 3, "`until` itself is not before");
+    assert_eq!(
+        state.fold_until(301).unwrap().visitor(&state.people.key("ann")).orders,
+        3,
+        "`until` itself is not before"
+    );
     assert_eq!(state.visitor("ann").orders, 10);
     let view = State::open_until(dir.path(), 501).unwrap();
     assert_eq!((view.visitor("ann").orders, view.queued()), (5, 0));
@@ -87,8 +94,8 @@ fn an_erased_visitor_is_unknown_now_and_after_reopening() {
     let of = |who: &str| (0..20).map(|i| order(&format!("{who}{i}"), who, &["a"], 5)).collect::<Vec<_>>();
     state.append(of("ann")).unwrap();
     state.append(of("bob")).unwrap();
-    assert_eq!(state.erase_visitor("ann").unwrap(), Erased { events: 20, captures: 0 });
-    assert_eq!(state.erase_visitor("ann").unwrap(), Erased { events: 0, captures: 0 });
+    assert_eq!(state.erase_visitor("ann").unwrap(), Erased { ids: 1, events: 20, captures: 0 });
+    assert_eq!(state.erase_visitor("ann").unwrap(), Erased { ids: 1, events: 0, captures: 0 });
     assert!(state.visitor("ann").is_unknown() && state.visitor("bob").orders == 20);
     assert!(state.append(of("ann")).unwrap().accepted.iter().all(|a| !a), "a retry does not bring them back");
     drop(state);

@@ -79,7 +79,7 @@ impl Line {
 pub fn run(app: &App, trial: &Trial) -> anyhow::Result<Vec<Line>> {
     trial.plugin.check_parameters(&trial.parameters)?;
     let visitors = std::iter::once(String::new()).chain(trial.visitors.iter().cloned()).map(|visitor| {
-        let known = if visitor.is_empty() { Arc::new(Visitor::default()) } else { app.state.folds.visitor(&visitor) };
+        let known = if visitor.is_empty() { Arc::new(Visitor::default()) } else { app.state.visitor(&visitor) };
         (visitor, known)
     });
     match &trial.plugin.program {

@@ -4,7 +4,7 @@ use super::body;
 use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
-use crate::recommend::{answer::VisitorIds, now_ms};
+use crate::recommend::now_ms;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -57,8 +57,8 @@ pub struct WireEvent {
     pub kind: String,
     /// When; now without one.
     pub time: Option<Moment>,
-    /// Who.
-    pub visitor: Option<VisitorIds>,
+    /// Who, and what is known of them.
+    pub visitor: Option<EventVisitor>,
     /// One item ...
     pub item: Option<String>,
     /// ... or several: an order.
@@ -79,8 +79,23 @@ pub struct WireEvent {
     pub request_id: Option<String>,
     /// The slot's position from 1.
     pub position: Option<u32>,
-    /// Anything else; `region` here counts as the region.
+    /// Anything else: numbers, texts, booleans. `region` here counts as the region; `action` of a custom event says what
+    /// was done (`share` and `invite` count as referral).
     #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// A visitor's ids, and what the storefront knows of them.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventVisitor {
+    /// The id after login; it wins over `anonymous_id`.
+    pub id: Option<String>,
+    /// The id before login.
+    pub anonymous_id: Option<String>,
+    /// Numbers, texts and booleans by name: the value of the newest event stands.
+    #[schema(value_type = Object)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
 
@@ -151,12 +166,15 @@ impl WireEvent {
         if let Some(bad) = values.iter().find(|value| **value < 0.0) {
             return Err(("bad_value", format!("value {bad}: expected a price or rating of at least 0")));
         }
+        let attributes = texts(&self.attributes, "attributes").map_err(|d| ("bad_attribute", d))?;
+        let visitor = self.visitor.unwrap_or_default();
+        let traits = texts(&visitor.attributes, "visitor.attributes").map_err(|d| ("bad_attribute", d))?;
         let region = self.region.or_else(|| Some(self.attributes.get("region")?.as_str()?.to_owned()));
         Ok(Event {
             id: self.id,
             kind,
             time,
-            visitor: self.visitor.and_then(|v| v.id.or(v.anonymous_id)).filter(|id| !id.is_empty() && id.len() <= 256),
+            visitor: visitor.id.or(visitor.anonymous_id).filter(|id| !id.is_empty() && id.len() <= 256),
             items,
             quantities,
             values,
@@ -165,8 +183,34 @@ impl WireEvent {
             scenario: self.scenario.unwrap_or_default(),
             request_id: self.request_id.unwrap_or_default(),
             position: self.position.unwrap_or_default(),
+            attributes,
+            traits,
         })
     }
+}
+
+/// Attributes as texts, so that `3` and `"3"` are the same.
+fn texts(given: &BTreeMap<String, serde_json::Value>, of: &str) -> Result<Vec<(String, String)>, String> {
+    use serde_json::Value;
+    if given.len() > 64 {
+        return Err(format!("{of} has {} entries: at most 64", given.len()));
+    }
+    let mut texts = Vec::with_capacity(given.len());
+    for (name, value) in given {
+        let text = match value {
+            Value::Null => continue,
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::String(text) => text.clone(),
+            Value::Array(_) | Value::Object(_) => {
+                return Err(format!("{of}.{name} is nested: a number, text or boolean expected"));
+            }
+        };
+        if name.is_empty() || name.len() > 64 || text.len() > 512 {
+            return Err(format!("{of}.{name}: a name of 1 to 64 bytes and a value of at most 512 expected"));
+        }
+        texts.push((name.clone(), text));
+    }
+    Ok(texts)
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -253,14 +297,26 @@ fn sift(app: &App, bytes: &Bytes, lines: bool) -> Result<(Vec<Event>, Vec<Reject
     let (parsed, now) = (parse(bytes, lines)?, now_ms());
     let (mut events, mut rejected) = (Vec::with_capacity(parsed.len()), Vec::new());
     let mut unknown = Unknown::new(app);
+    let oldest = app.config.retention().log_days.map(|days| now - i64::from(days) * qianmian_core::DAY_MS);
     for (index, event) in parsed {
         let checked = event.map_err(|detail| ("wrong_shape", detail)).and_then(|event| event.check(now));
-        match checked.and_then(|event| unknown.admit(event)) {
+        match checked.and_then(|event| in_time(event, oldest)).and_then(|event| unknown.admit(event)) {
             Ok(event) => events.push(event),
             Err((code, detail)) => rejected.push(RejectedEvent { index, code, detail }),
         }
     }
     Ok((events, rejected))
+}
+
+/// What is older than the log keeps would be gone again, and could come twice.
+fn in_time(event: Event, oldest: Option<TimeMs>) -> Result<Event, (&'static str, String)> {
+    match oldest {
+        Some(oldest) if event.time < oldest => {
+            let detail = format!("time {} is before {oldest}: older events are not kept (log_days)", event.time);
+            Err(("too_late", detail))
+        }
+        _ => Ok(event),
+    }
 }
 
 /// Bounds what strangers' item ids may cost: each gets a row that lives as long as the process.

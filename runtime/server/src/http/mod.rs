@@ -1,5 +1,6 @@
 //! HTTP: the router and what every route shares. Only this folder and `error.rs` name axum.
 
+mod audit;
 mod body;
 mod catalog;
 mod edge;
@@ -44,6 +45,9 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(large)
         .route("/v1/recommend", post(recommend::recommend))
         .route("/v1/catalog/items/{id}", get(catalog::get).patch(catalog::patch).delete(catalog::delete))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/visitors/link", post(visitors::link))
+        .route("/v1/visitors/unlink", post(visitors::unlink))
         .route("/v1/visitors/{id}", get(visitors::get).delete(visitors::erase))
         .route("/v1/scenarios", get(scenarios::list))
         .route("/v1/scenarios/{name}", get(scenarios::get).put(scenarios::put))

@@ -1,6 +1,6 @@
 //! `/openapi.json`, generated from the handlers.
 
-use super::{catalog, embeddings, events, models, operate, plugins, recommend, replays, scenarios, visitors};
+use super::{audit, catalog, embeddings, events, models, operate, plugins, recommend, replays, scenarios, visitors};
 use axum::Json;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
@@ -15,6 +15,9 @@ use utoipa::{Modify, OpenApi};
         events::ingest,
         visitors::get,
         visitors::erase,
+        visitors::link,
+        visitors::unlink,
+        audit::list,
         catalog::upsert,
         catalog::get,
         catalog::patch,

@@ -58,6 +58,8 @@ pub fn read(folder: &Path) -> anyhow::Result<Imported> {
                 scenario: String::new(),
                 request_id: String::new(),
                 position: 0,
+                attributes: Vec::new(),
+                traits: Vec::new(),
             });
         }
     }

@@ -160,6 +160,8 @@ fn events(sales: &[Line]) -> Vec<Event> {
                 scenario: String::new(),
                 request_id: String::new(),
                 position: 0,
+                attributes: Vec::new(),
+                traits: Vec::new(),
             });
             orders.len() - 1
         });

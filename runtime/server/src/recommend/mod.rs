@@ -67,7 +67,7 @@ async fn answer(
     let deadline = asked.deadline.map(|left| begun + left);
     let (request, unknown_items) = resolve(app, asked, request_id)?;
     let visitor = match (&request.visitor, request.personalised) {
-        (Some(id), true) => app.state.folds.visitor(id),
+        (Some(person), true) => app.state.folds.visitor(person),
         _ => Arc::new(Visitor::default()),
     };
     let seed = seed_of(&request.id);
@@ -263,17 +263,21 @@ fn resolve(app: &App, asked: RecommendRequest, id: String) -> Result<(Request, V
     let exclude = rows(&asked.exclude);
     let mut context = asked.context;
     let region = context.remove("region").unwrap_or_default();
+    // From here on a visitor is a key; without personalisation there is none, not even to remember the answer by.
+    let personalised = asked.personalised.unwrap_or(true);
+    let visitor = asked.visitor.filter(|_| personalised).and_then(|visitor| visitor.id.or(visitor.anonymous_id));
+    let visitor = visitor.filter(|id| !id.is_empty()).map(|id| app.state.people.of(&id).to_string());
     let request = Request {
         id,
         scenario: asked.scenario,
-        visitor: asked.visitor.and_then(|visitor| visitor.id.or(visitor.anonymous_id)).filter(|id| !id.is_empty()),
+        visitor,
         channel: asked.channel.unwrap_or_default(),
         region,
         context: context.into_iter().collect(),
         items,
         limit: limit as u32,
         exclude,
-        personalised: asked.personalised.unwrap_or(true),
+        personalised,
         explain: asked.explain.unwrap_or(false),
     };
     Ok((request, unknown))

@@ -14,7 +14,7 @@ struct Case {
 /// `v`: order 1 (day 0) tea1 x2 and cup1; order 2 (day 4) tea1; order 3 (day 6) tea2. `w`: tea1 with tea2 on day 8.
 fn case() -> Case {
     let store = shop();
-    let folds = Folds::new(Arc::clone(&store));
+    let folds = Folds::new(Arc::clone(&store), crate::fold::tests::nobody());
     let mut first = event(EventKind::Purchase, day(0), "v", &["tea1", "cup1"]);
     first.quantities = vec![2.0, 1.0];
     folds.apply(&[

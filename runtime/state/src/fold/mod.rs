@@ -6,13 +6,17 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `crowd.rs` | all visitors, by key and by number |
 //! | `visitors.rs` | one visitor's history, and what an event follows in it |
+//! | `interest.rs` | what a visitor is interested in |
 //! | `stats.rs` | counts by item |
 //! | `pairs.rs` | counts by pair of items, neighbour lists |
 //! | `trends.rs` | trending lists by scope |
 //! | `decay.rs` | counts that fade |
 
+pub(crate) mod crowd;
 pub(crate) mod decay;
+pub(crate) mod interest;
 pub(crate) mod pairs;
 mod stats;
 #[cfg(test)]
@@ -24,8 +28,10 @@ pub use pairs::{NEIGHBOURS, Neighbour, PairCount, SHRINK};
 pub use stats::{ItemStats, Totals};
 pub use trends::TRENDING;
 
+use crate::people::People;
 use crate::{Catalogue, CatalogueStore};
 use arc_swap::ArcSwap;
+use crowd::Crowd;
 use pairs::{Lists, PairValue, Pairs};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use qianmian_core::{Event, EventKind, ItemRow, TimeMs, Visitor};
@@ -33,7 +39,7 @@ use rustc_hash::FxHashMap;
 use stats::Statistics;
 use std::sync::Arc;
 use trends::{Follow, TrendLists, Trends};
-use visitors::{Line, Moment, Trace, Visitors};
+use visitors::{Line, Moment, Trace};
 
 /// Orders up to so many lines count every pair of them; a longer one pairs each line with its nearest on both sides
 /// only, half of this each way, so that its cost grows with its length and not with the square of it.
@@ -59,7 +65,8 @@ pub struct Folds {
     store: Arc<CatalogueStore>,
     /// One writer at a time; also guards what only the writer needs.
     writer: Mutex<Writer>,
-    visitors: Visitors,
+    people: Arc<People>,
+    pub(crate) crowd: Crowd,
     stats: RwLock<Statistics>,
     bought: RwLock<Pairs<PairCount>>,
     viewed: RwLock<Pairs<f32>>,
@@ -77,13 +84,14 @@ struct Writer {
 }
 
 impl Folds {
-    /// Folds of no events yet.
+    /// Folds of no events yet, of visitors as `people` links them.
     #[must_use]
-    pub fn new(store: Arc<CatalogueStore>) -> Self {
+    pub fn new(store: Arc<CatalogueStore>, people: Arc<People>) -> Self {
         Self {
             store,
+            people,
             writer: Mutex::default(),
-            visitors: Visitors::default(),
+            crowd: Crowd::default(),
             stats: RwLock::default(),
             bought: RwLock::default(),
             viewed: RwLock::default(),
@@ -110,26 +118,24 @@ impl Folds {
     }
 
     fn fold(&self, trends: &mut Trends, catalogue: &Catalogue, event: &Event, rows: &[ItemRow]) {
-        // 0 means "never" in every fold.
-        let time = event.time.max(1);
         let lines = lines(catalogue, event, rows);
-        let moment = Moment { kind: event.kind, time, channel: &event.channel, region: &event.region };
+        let moment = Moment::of(event);
+        let (kind, time) = (moment.kind, moment.time);
         let visitor = event.visitor.as_deref().filter(|id| !id.is_empty());
 
-        // A list of items looked at is a sequence of single looks; an order and a list shown are one event.
-        let whole = matches!(event.kind, EventKind::Purchase | EventKind::Impression) || lines.is_empty();
         let mut tags = Vec::new();
-        for step in lines.chunks(if whole { lines.len().max(1) } else { 1 }).chain(lines.is_empty().then_some(&[][..]))
-        {
+        for step in visitors::steps(kind, &lines) {
             let mut trace = Trace::default();
-            if let Some(id) = visitor {
-                self.visitors.edit(id, |visitor| {
-                    trace = visitors::fold(visitor, catalogue, step, moment);
-                    tags.clone_from(&visitor.tags);
+            if let Some(key) = visitor {
+                self.people.with_person(key, |person| {
+                    self.crowd.edit(person, |visitor| {
+                        trace = visitors::fold(visitor, catalogue, step, moment);
+                        tags.clone_from(&visitor.tags);
+                    })
                 });
             }
-            self.count(step, &trace, event.kind, time);
-            self.pair(step, &trace, event.kind, time);
+            self.count(step, &trace, kind, time);
+            self.pair(step, &trace, kind, time);
         }
 
         let weight = trends::interest(event.kind);
@@ -246,37 +252,66 @@ impl Folds {
         }
     }
 
-    /// The visitor as of the last event folded; the unknown visitor when there is none.
+    /// The person of a key as of the last event folded; the unknown visitor when there is none.
     #[must_use]
-    pub fn visitor(&self, id: &str) -> Arc<Visitor> {
-        self.visitors.get(id)
+    pub fn visitor(&self, key: &str) -> Arc<Visitor> {
+        self.people.with_person(key, |person| self.crowd.get(person))
     }
 
     /// The visitor nobody knows.
     #[must_use]
     pub fn unknown_visitor(&self) -> Arc<Visitor> {
-        self.visitors.unknown()
+        self.crowd.unknown()
     }
 
     /// Number of visitors.
     #[must_use]
     pub fn visitors(&self) -> usize {
-        self.visitors.len()
+        self.crowd.len()
     }
 
     /// Forgets a visitor. What they did stays in the counts of items, which name nobody. False when unknown.
-    pub fn remove_visitor(&self, id: &str) -> bool {
+    pub fn remove_visitor(&self, person: &str) -> bool {
         let _turn = self.writer.lock();
-        self.visitors.remove(id)
+        self.crowd.remove(person).is_some()
+    }
+
+    /// Folds a person anew from their own events, in log order: after their ids were linked or unlinked. Counts of items
+    /// and pairs stay as they are until the state is next opened.
+    pub fn refold(&self, person: &str, events: &[Event]) {
+        let _turn = self.writer.lock();
+        let mut visitor = Visitor::default();
+        let catalogue = self.store.current();
+        for event in events {
+            let rows = self.store.reserve(&event.items);
+            let lines = lines(&catalogue, event, &rows);
+            for step in visitors::steps(event.kind, &lines) {
+                visitors::fold(&mut visitor, &catalogue, step, Moment::of(event));
+            }
+        }
+        if visitor.is_unknown() {
+            self.crowd.remove(person);
+        } else {
+            self.crowd.edit(person, |known| *known = visitor);
+        }
     }
 
     /// Changes what events do not tell: tags and attributes. Makes the visitor when unknown.
-    pub fn edit_visitor(&self, id: &str, change: impl FnOnce(&mut Visitor)) {
+    pub fn edit_visitor(&self, person: &str, change: impl FnOnce(&mut Visitor)) {
         let _turn = self.writer.lock();
-        self.visitors.edit(id, |visitor| {
+        self.crowd.edit(person, |visitor| {
             change(visitor);
             visitor.version += 1;
         });
+    }
+
+    /// Forgets the visitors who were last seen before a moment; returns how many.
+    pub fn expire_visitors(&self, before: TimeMs) -> usize {
+        let _turn = self.writer.lock();
+        let idle = (0..crowd::SHARDS).flat_map(|shard| self.crowd.everybody(shard));
+        let idle =
+            idle.filter(|one| one.visitor.last_seen < before).filter(|one| self.crowd.remove(&one.key).is_some());
+        idle.count()
     }
 
     /// The statistics of one item; zeros when nothing happened with it.

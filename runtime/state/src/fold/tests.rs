@@ -34,6 +34,11 @@ pub(crate) fn shop() -> Arc<CatalogueStore> {
     Arc::new(store)
 }
 
+/// Nobody is linked with anybody.
+pub(crate) fn nobody() -> Arc<People> {
+    Arc::new(People::open(None, true).unwrap())
+}
+
 pub(crate) fn row(folds: &Folds, id: &str) -> ItemRow {
     folds.store.current().row(id).unwrap()
 }
@@ -52,6 +57,8 @@ pub(crate) fn event(kind: EventKind, time: TimeMs, visitor: &str, items: &[&str]
         scenario: String::new(),
         request_id: String::new(),
         position: 0,
+        attributes: Vec::new(),
+        traits: Vec::new(),
     }
 }
 
@@ -79,7 +86,7 @@ fn state(folds: &Folds, visitors: &[&str]) -> String {
 
 #[test]
 fn an_order_reaches_visitor_items_and_pairs() {
-    let folds = Folds::new(shop());
+    let folds = Folds::new(shop(), nobody());
     let mut order = event(EventKind::Purchase, day(0), "v", &["tea1", "cup1", "tea1", "new"]);
     order.quantities = vec![2.0, 1.0, 3.0, f32::NAN];
     order.values = vec![1.5];
@@ -117,7 +124,7 @@ fn an_order_reaches_visitor_items_and_pairs() {
 
 #[test]
 fn looking_pairs_within_half_an_hour_and_in_order() {
-    let folds = Folds::new(shop());
+    let folds = Folds::new(shop(), nobody());
     let minute = |m: i64| day(0) + m * 60_000;
     folds.apply(&[
         event(EventKind::View, minute(0), "v", &["tea1"]),
@@ -147,7 +154,7 @@ fn looking_pairs_within_half_an_hour_and_in_order() {
 
 #[test]
 fn interests_fade_and_name_tags() {
-    let folds = Folds::new(shop());
+    let folds = Folds::new(shop(), nobody());
     folds.apply(&[
         event(EventKind::View, day(0), "v", &["tea1"]),
         event(EventKind::Cart, day(30), "v", &["cup1"]),
@@ -158,11 +165,11 @@ fn interests_fade_and_name_tags() {
     let interest = |name: &str| visitor.categories[&catalogue.symbols.get(name).unwrap()];
     assert!((interest("tea") - 1.0).abs() < 1e-6, "two views, each faded to a half; one came late");
     assert_eq!(interest("cups"), 3.0);
-    assert_eq!(visitor.tags.iter().map(|t| &**t).collect::<Vec<_>>(), ["prefers:cups", "stage:browser"]);
+    assert_eq!(visitor.tags.iter().map(|t| &**t).collect::<Vec<_>>(), ["prefers:cups", "stage:retention"]);
     folds.edit_visitor("v", |visitor| visitor.tags.push("vip".into()));
     folds.apply(&[event(EventKind::Purchase, day(31), "v", &["cup1"])]);
     let tags = folds.visitor("v").tags.clone();
-    assert_eq!(tags.iter().map(|t| &**t).collect::<Vec<_>>(), ["prefers:cups", "stage:buyer", "vip"]);
+    assert_eq!(tags.iter().map(|t| &**t).collect::<Vec<_>>(), ["prefers:cups", "stage:revenue", "vip"]);
     assert_eq!(folds.visitors(), 1);
     assert!(folds.remove_visitor("v") && !folds.remove_visitor("v"));
     assert!(folds.visitor("v").is_unknown());
@@ -170,7 +177,7 @@ fn interests_fade_and_name_tags() {
 
 #[test]
 fn a_held_snapshot_does_not_change() {
-    let folds = Folds::new(shop());
+    let folds = Folds::new(shop(), nobody());
     folds.apply(&[event(EventKind::View, day(0), "v", &["tea1"])]);
     let before = folds.visitor("v");
     folds.apply(&[event(EventKind::View, day(1), "v", &["tea2"])]);
@@ -179,7 +186,7 @@ fn a_held_snapshot_does_not_change() {
 
 #[test]
 fn huge_orders_and_histories_stay_bounded() {
-    let folds = Folds::new(shop());
+    let folds = Folds::new(shop(), nobody());
     let ids: Vec<String> = (0..1100).map(|i| format!("i{i:04}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     folds.apply(&[event(EventKind::Purchase, day(0), "v", &ids)]);
@@ -205,7 +212,7 @@ fn huge_orders_and_histories_stay_bounded() {
 
 #[test]
 fn trending_by_scope_and_kind() {
-    let folds = Folds::new(shop());
+    let folds = Folds::new(shop(), nobody());
     let mut events = vec![
         event(EventKind::Purchase, day(0), "a", &["tea1"]),
         event(EventKind::View, day(20), "a", &["tea2"]),
@@ -246,10 +253,10 @@ proptest! {
 
     #[test]
     fn the_same_events_in_any_chunks_give_the_same_state(events in events(), cut in 1usize..20) {
-        let whole = Folds::new(shop());
+        let whole = Folds::new(shop(), nobody());
         whole.apply(&events);
         whole.refresh();
-        let chunked = Folds::new(shop());
+        let chunked = Folds::new(shop(), nobody());
         for chunk in events.chunks(cut) {
             chunked.apply(chunk);
         }

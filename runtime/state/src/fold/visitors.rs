@@ -1,15 +1,10 @@
-//! Visitors, each a fold over their own events; and what an event follows in its visitor's sequence.
+//! One visitor, a fold over their own events; and what an event follows in its visitor's sequence.
 
-use super::decay::{MONTH, days, fade};
-use super::trends::interest;
+use super::interest;
+use super::trends;
 use crate::Catalogue;
-use parking_lot::RwLock;
-use qianmian_core::{EventKind, Interaction, ItemHistory, ItemRow, TimeMs, Visitor};
-use rustc_hash::{FxHashMap, FxHasher};
-use std::hash::Hasher;
-use std::sync::Arc;
+use qianmian_core::{DAY_MS, Event, EventKind, Interaction, ItemHistory, ItemRow, TimeMs, Visitor};
 
-const SHARDS: usize = 64;
 /// Interactions kept, newest first.
 const RECENT: usize = 256;
 /// Lines of one order kept among them: a wholesale order must not push out everything else.
@@ -19,8 +14,6 @@ const ITEMS: usize = 2000;
 const ITEMS_SLACK: usize = 200;
 /// Order times kept, newest first.
 const ORDER_TIMES: usize = 64;
-/// Categories and brands kept; more are cut back to the strongest half.
-const AFFINITIES: usize = 256;
 /// Items looked at within this time of one another were looked at together.
 const SESSION: TimeMs = 30 * 60 * 1000;
 /// Most items an event is paired with as looked at together.
@@ -53,54 +46,6 @@ pub(crate) struct Trace {
     pub orders: Vec<u32>,
 }
 
-pub(crate) struct Visitors {
-    shards: Vec<RwLock<FxHashMap<Arc<str>, Arc<Visitor>>>>,
-    unknown: Arc<Visitor>,
-}
-
-impl Default for Visitors {
-    fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect(), unknown: Arc::default() }
-    }
-}
-
-impl Visitors {
-    fn shard(&self, id: &str) -> &RwLock<FxHashMap<Arc<str>, Arc<Visitor>>> {
-        let mut hasher = FxHasher::default();
-        hasher.write(id.as_bytes());
-        &self.shards[(hasher.finish() >> 32) as usize % SHARDS]
-    }
-
-    /// The visitor, or the unknown one.
-    pub fn get(&self, id: &str) -> Arc<Visitor> {
-        Arc::clone(self.shard(id).read().get(id).unwrap_or(&self.unknown))
-    }
-
-    pub fn unknown(&self) -> Arc<Visitor> {
-        Arc::clone(&self.unknown)
-    }
-
-    pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().len()).sum()
-    }
-
-    pub fn remove(&self, id: &str) -> bool {
-        self.shard(id).write().remove(id).is_some()
-    }
-
-    /// Changes a visitor, made when unknown. A request that holds the old one keeps it.
-    pub fn edit<T>(&self, id: &str, change: impl FnOnce(&mut Visitor) -> T) -> T {
-        let mut shard = self.shard(id).write();
-        if !shard.contains_key(id) {
-            shard.insert(Arc::from(id), Arc::default());
-        }
-        match shard.get_mut(id) {
-            Some(visitor) => change(Arc::make_mut(visitor)),
-            None => change(&mut Visitor::default()),
-        }
-    }
-}
-
 /// The moment an event is of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment<'a> {
@@ -108,22 +53,50 @@ pub(crate) struct Moment<'a> {
     pub time: TimeMs,
     pub channel: &'a str,
     pub region: &'a str,
+    pub attributes: &'a [(String, String)],
+    pub traits: &'a [(String, String)],
 }
 
-/// Folds one event into its visitor. `lines` are distinct items: one, or those of an order or of a list shown.
+impl<'a> Moment<'a> {
+    /// Of an event; 0 means "never" in every fold.
+    pub fn of(event: &'a Event) -> Self {
+        Self {
+            kind: event.kind,
+            time: event.time.max(1),
+            channel: &event.channel,
+            region: &event.region,
+            attributes: &event.attributes,
+            traits: &event.traits,
+        }
+    }
+}
+
+/// The steps of an event: a list of items looked at is a sequence of single looks; an order and a list shown are one.
+pub(crate) fn steps(kind: EventKind, lines: &[Line]) -> impl Iterator<Item = &[Line]> {
+    let whole = matches!(kind, EventKind::Purchase | EventKind::Impression) || lines.is_empty();
+    lines.chunks(if whole { lines.len().max(1) } else { 1 }).chain(lines.is_empty().then_some(&[][..]))
+}
+
+/// Folds one step of an event into its visitor. `lines` are distinct items: one, or those of an order or of a list shown.
 pub(crate) fn fold(visitor: &mut Visitor, catalogue: &Catalogue, lines: &[Line], moment: Moment<'_>) -> Trace {
     let Moment { kind, time, .. } = moment;
     let mut trace = trace(visitor, lines, kind, time);
     visitor.version += 1;
     visitor.events = visitor.events.saturating_add(1);
     visitor.first_seen = if visitor.first_seen == 0 { time } else { visitor.first_seen.min(time) };
-    if !moment.channel.is_empty() && *visitor.channel != *moment.channel {
+    // what is late does not say what is used now
+    let newest = time >= visitor.last_seen;
+    if newest && !moment.channel.is_empty() && *visitor.channel != *moment.channel {
         visitor.channel = moment.channel.into();
     }
-    if !moment.region.is_empty() && *visitor.region != *moment.region {
+    if newest && !moment.region.is_empty() && *visitor.region != *moment.region {
         visitor.region = moment.region.into();
     }
-    add_interest(visitor, catalogue, lines, kind, time);
+    if time.div_euclid(DAY_MS) > visitor.last_seen.div_euclid(DAY_MS) {
+        visitor.active_days = visitor.active_days.saturating_add(1);
+    }
+    interest::add(visitor, catalogue, lines, &moment);
+    interest::note(visitor, &moment);
     visitor.last_seen = visitor.last_seen.max(time);
     if kind == EventKind::Purchase && !lines.is_empty() {
         visitor.orders = visitor.orders.saturating_add(1);
@@ -185,34 +158,6 @@ fn add_line(visitor: &mut Visitor, line: Line, kind: EventKind, time: TimeMs) ->
     history.orders
 }
 
-/// Decays the visitor's interests to `time` and adds this event's, shared between an item's categories.
-fn add_interest(visitor: &mut Visitor, catalogue: &Catalogue, lines: &[Line], kind: EventKind, time: TimeMs) {
-    let weight = interest(kind);
-    if weight == 0.0 && time <= visitor.last_seen {
-        return;
-    }
-    let (kept, new) = (
-        fade(days(time, visitor.last_seen), MONTH) as f32,
-        (weight * fade(days(visitor.last_seen, time), MONTH)) as f32,
-    );
-    if kept < 1.0 {
-        visitor.categories.values_mut().chain(visitor.brands.values_mut()).for_each(|v| *v *= kept);
-    }
-    if new == 0.0 {
-        return;
-    }
-    for line in lines {
-        let Some(categories) = catalogue.categories.get(line.row as usize) else { continue };
-        for category in categories.iter() {
-            *visitor.categories.entry(*category).or_default() += new / categories.len() as f32;
-        }
-        let brand = catalogue.brand[line.row as usize];
-        if brand != 0 {
-            *visitor.brands.entry(brand).or_default() += new;
-        }
-    }
-}
-
 /// Keeps everything within its bounds.
 fn forget(visitor: &mut Visitor) {
     if visitor.items.len() > ITEMS + ITEMS_SLACK {
@@ -224,21 +169,17 @@ fn forget(visitor: &mut Visitor) {
             visitor.items.remove(row);
         }
     }
-    for map in [&mut visitor.categories, &mut visitor.brands] {
-        if map.len() > AFFINITIES {
-            let mut all: Vec<(u32, f32)> = map.drain().collect();
-            all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            map.extend(all.into_iter().take(AFFINITIES / 2));
-        }
-    }
+    interest::forget(visitor);
 }
 
 /// The base tags: what the visitor prefers, and how far they have come. Tags of other origin stay as they are.
 fn tag(visitor: &mut Visitor, catalogue: &Catalogue) {
-    let stage = match visitor.orders {
-        0 => "stage:browser",
-        1..=4 => "stage:buyer",
-        _ => "stage:regular",
+    let stage = match visitor.stage() {
+        "referral" => "stage:referral",
+        "revenue" => "stage:revenue",
+        "retention" => "stage:retention",
+        "activation" => "stage:activation",
+        _ => "stage:acquisition",
     };
     let total: f32 = visitor.categories.values().sum();
     let first = visitor.categories.iter().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
@@ -260,7 +201,7 @@ fn tag(visitor: &mut Visitor, catalogue: &Catalogue) {
 }
 
 fn is_step(kind: EventKind) -> bool {
-    interest(kind) > 0.0
+    trends::interest(kind) > 0.0
 }
 
 fn is_look(kind: EventKind) -> bool {

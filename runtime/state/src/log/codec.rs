@@ -6,7 +6,8 @@
 use crate::error::{Result, StateError};
 use qianmian_core::{Event, EventKind};
 
-const VERSION: u8 = 1;
+/// 2: attributes and traits; the visitor is a key and no id.
+const VERSION: u8 = 2;
 
 /// Builds a chunk slot by slot.
 pub(super) struct Encoder {
@@ -63,11 +64,18 @@ pub(super) fn decode(offset: u64, slot: &[u8]) -> Result<Event> {
     event.ok_or_else(|| damaged(offset))
 }
 
-/// True when the event of a slot is of this visitor.
-pub(super) fn is_of(slot: &[u8], visitor: &str) -> bool {
+/// Whose event a slot holds; `None` for nobody's, and for an empty slot.
+pub(super) fn visitor(slot: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader { bytes: slot };
-    let found = reader.take(9).and_then(|_| reader.optional());
-    found == Some(Some(visitor.as_bytes()))
+    reader.take(9)?;
+    reader.optional()?
+}
+
+/// When the event of a slot happened; `None` for an empty slot.
+pub(super) fn time(slot: &[u8]) -> Option<i64> {
+    let mut reader = Reader { bytes: slot };
+    reader.take(1)?;
+    reader.array().map(i64::from_le_bytes)
 }
 
 fn damaged(offset: u64) -> StateError {
@@ -95,6 +103,10 @@ fn encode(event: &Event, to: &mut Vec<u8>) {
         put_text(to, text);
     }
     to.extend_from_slice(&event.position.to_le_bytes());
+    for pairs in [&event.attributes, &event.traits] {
+        put_len(to, pairs.len());
+        pairs.iter().flat_map(|(name, value)| [name, value]).for_each(|text| put_text(to, text));
+    }
 }
 
 fn put_text(to: &mut Vec<u8>, text: &str) {
@@ -163,6 +175,14 @@ impl<'a> Reader<'a> {
         Some(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
+    fn pairs(&mut self) -> Option<Vec<(String, String)>> {
+        let count = self.len()?;
+        if count > self.bytes.len() {
+            return None;
+        }
+        (0..count).map(|_| Some((self.text()?, self.text()?))).collect()
+    }
+
     fn event(&mut self) -> Option<Event> {
         let [kind] = self.array()?;
         let time = i64::from_le_bytes(self.array()?);
@@ -191,6 +211,8 @@ impl<'a> Reader<'a> {
             scenario: self.text()?,
             request_id: self.text()?,
             position: u32::from_le_bytes(self.array()?),
+            attributes: self.pairs()?,
+            traits: self.pairs()?,
         })
     }
 }
@@ -208,9 +230,14 @@ mod tests {
             values in proptest::collection::vec(-1e9f32..1e9, 0..5),
             (channel, region, scenario, request_id) in (".{0,9}", ".{0,9}", ".{0,9}", ".{0,9}"),
             position in any::<u32>(),
+            attributes in proptest::collection::vec((".{0,9}", ".{0,9}"), 0..3),
+            traits in proptest::collection::vec((".{0,9}", ".{0,9}"), 0..3),
         ) -> Event {
             let kind = EventKind::ALL[kind];
-            Event { id, kind, time, visitor, items, quantities, values, channel, region, scenario, request_id, position }
+            Event {
+                id, kind, time, visitor, items, quantities, values, channel, region, scenario, request_id, position,
+                attributes, traits,
+            }
         }
     }
 
@@ -224,16 +251,15 @@ mod tests {
             prop_assert_eq!(&back, &events);
             for (slot, event) in slots(1, &bytes).unwrap().zip(&events) {
                 let slot = slot.unwrap();
-                prop_assert!(event.visitor.as_ref().is_none_or(|v| is_of(slot, v)));
-                prop_assert_eq!(is_of(slot, ""), event.visitor.as_deref() == Some(""));
-                prop_assert_eq!(is_of(slot, "another"), event.visitor.as_deref() == Some("another"));
+                prop_assert_eq!(visitor(slot), event.visitor.as_deref().map(str::as_bytes));
+                prop_assert_eq!(time(slot), Some(event.time));
             }
         }
 
         #[test]
         fn nonsense_is_an_error_and_no_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = decode(1, &bytes);
-            let _ = is_of(&bytes, "v");
+            let _ = (visitor(&bytes), time(&bytes));
             if let Some(first) = bytes.first_mut() { *first = VERSION; }
             if let Ok(found) = slots(1, &bytes) {
                 for slot in found.flatten() { let _ = decode(1, slot); }
@@ -248,7 +274,7 @@ mod tests {
         encoder.slot(b"x");
         let bytes = encoder.finish();
         assert_eq!(slots(1, &bytes).unwrap().map(|s| s.unwrap().len()).collect::<Vec<_>>(), [0, 1]);
-        assert!(matches!(slots(1, &[2]).err(), Some(StateError::Format { found: 2, .. })));
+        assert!(matches!(slots(1, &[9]).err(), Some(StateError::Format { found: 9, .. })));
         assert!(slots(1, &[VERSION, 5, 0]).unwrap().any(|s| s.is_err()), "a cut slot is an error");
     }
 }

@@ -4,6 +4,7 @@
 //! it gathers what waits into one commit, answers after the sync, and hands the new events to the folds in log order.
 
 mod codec;
+mod rows;
 mod sqlite;
 mod writer;
 
@@ -11,8 +12,9 @@ pub use sqlite::SqliteLog;
 pub use writer::{Done, IDLE, Writer};
 
 use crate::error::Result;
-use qianmian_core::Event;
+use qianmian_core::{Event, TimeMs};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,12 +51,32 @@ pub trait EventLog: Send + Sync {
     /// [`crate::StateError::Damaged`] when a chunk fails its checksum, [`crate::StateError::Database`].
     fn scan(&self, from: u64, visit: &mut dyn FnMut(Chunk) -> ControlFlow<()>) -> Result<()>;
 
-    /// Removes every event of a visitor from the disk and returns how many there were. Their offsets stay unused and
-    /// their ids stay known (as hashes), so that a delayed retry does not bring them back.
+    /// Visits the stored events of these visitors in log order, without reading the whole log.
+    ///
+    /// # Errors
+    /// As [`EventLog::scan`].
+    fn of(&self, visitors: &[Arc<str>], visit: &mut dyn FnMut(Chunk)) -> Result<()>;
+
+    /// Removes every event of these visitors from the disk and returns how many there were. Their offsets stay unused
+    /// and their ids stay known (as hashes), so that a delayed retry does not bring them back.
     ///
     /// # Errors
     /// As [`EventLog::append`] and [`EventLog::scan`]; nothing was removed then.
-    fn erase(&self, visitor: &str) -> Result<u64>;
+    fn erase(&self, visitors: &[Arc<str>]) -> Result<u64>;
+
+    /// Removes the events that happened before `before` from the disk and returns how many there were. Ids of runs that
+    /// are gone as a whole are forgotten: what is older must not be taken any more.
+    ///
+    /// # Errors
+    /// As [`EventLog::erase`].
+    fn expire(&self, before: TimeMs) -> Result<u64>;
+
+    /// Takes what was removed out of the places where a database keeps older copies. False when a reader is in the way:
+    /// try again.
+    ///
+    /// # Errors
+    /// [`crate::StateError::Database`], [`crate::StateError::ReadOnly`].
+    fn scrub(&self) -> Result<bool>;
 
     /// Number of events, without the erased ones.
     fn len(&self) -> u64;

@@ -17,6 +17,8 @@ fn event(id: &str, visitor: &str) -> Event {
         scenario: "home".into(),
         request_id: "r1".into(),
         position: 3,
+        attributes: Vec::new(),
+        traits: Vec::new(),
     }
 }
 
@@ -140,8 +142,9 @@ fn an_erased_visitor_is_gone_from_the_disk_and_stays_gone() {
         e.request_id = format!("secret-{i}");
     }
     log.append(&events).unwrap();
-    assert_eq!(log.erase("secret-visitor").unwrap(), 30);
-    assert_eq!(log.erase("secret-visitor").unwrap(), 0);
+    assert_eq!(log.erase(&["secret-visitor".into()]).unwrap(), 30);
+    assert_eq!(log.erase(&["secret-visitor".into()]).unwrap(), 0);
+    assert!(log.scrub().unwrap());
     assert_eq!((log.len(), log.last_offset()), (2970, 3000));
     for file in std::fs::read_dir(dir.path()).unwrap() {
         let path = file.unwrap().path();
@@ -167,5 +170,35 @@ fn a_read_only_view_reads_beside_the_writer() {
     assert_eq!(view.len(), 5);
     assert_eq!(all(&view, 1), all(&log, 1));
     assert!(matches!(view.append(&batch(5..6)), Err(StateError::ReadOnly)));
-    assert!(matches!(view.erase("v1"), Err(StateError::ReadOnly)));
+    assert!(matches!(view.erase(&["v1".into()]), Err(StateError::ReadOnly)));
+}
+
+#[test]
+fn visitors_are_found_and_old_events_expire() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(Some(dir.path())).unwrap();
+    let aged = |from: u32, time: TimeMs| -> Vec<Event> {
+        batch(from..from + 1500).into_iter().map(|event| Event { time, ..event }).collect()
+    };
+    log.append(&aged(0, 100)).unwrap();
+    log.append(&aged(1500, 900)).unwrap();
+    let of = |log: &SqliteLog, who: &[&str]| {
+        let (keys, mut found): (Vec<Arc<str>>, Vec<Event>) = (who.iter().map(|w| (*w).into()).collect(), vec![]);
+        log.of(&keys, &mut |chunk| found.extend(chunk.events)).unwrap();
+        found
+    };
+    let two = of(&log, &["v1", "v2"]);
+    let scanned: Vec<Event> = all(&log, 1).into_iter().map(|(_, event)| event).collect();
+    let wanted = |event: &&Event| ["v1", "v2"].contains(&event.visitor.as_deref().unwrap_or_default());
+    assert!(two.iter().eq(scanned.iter().filter(wanted)) && !two.is_empty());
+    assert!(of(&log, &["nobody"]).is_empty());
+
+    assert_eq!((log.expire(500).unwrap(), log.expire(500).unwrap()), (1500, 0));
+    assert_eq!((log.len(), log.last_offset(), all(&log, 1).len()), (1500, 3000, 1500));
+    assert!(of(&log, &["v1"]).iter().all(|event| event.time == 900));
+    assert_eq!(log.expire(1_000).unwrap(), 1500);
+    drop(log);
+    let log = SqliteLog::open(Some(dir.path())).unwrap();
+    assert_eq!((log.len(), log.last_offset()), (0, 3000), "offsets are not given out twice");
+    assert_eq!(log.append(&batch(0..1)).unwrap().first_offset, 3001, "an id of long ago is free again");
 }

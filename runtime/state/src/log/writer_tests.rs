@@ -21,6 +21,8 @@ fn event(id: String) -> Event {
         scenario: String::new(),
         request_id: String::new(),
         position: 0,
+        attributes: Vec::new(),
+        traits: Vec::new(),
     }
 }
 
@@ -105,8 +107,17 @@ impl EventLog for Broken {
     fn scan(&self, _: u64, _: &mut dyn FnMut(Chunk) -> ControlFlow<()>) -> Result<()> {
         Ok(())
     }
-    fn erase(&self, _: &str) -> Result<u64> {
+    fn of(&self, _: &[Arc<str>], _: &mut dyn FnMut(Chunk)) -> Result<()> {
+        Ok(())
+    }
+    fn erase(&self, _: &[Arc<str>]) -> Result<u64> {
         Ok(0)
+    }
+    fn expire(&self, _: qianmian_core::TimeMs) -> Result<u64> {
+        Ok(0)
+    }
+    fn scrub(&self) -> Result<bool> {
+        Ok(true)
     }
     fn len(&self) -> u64 {
         0

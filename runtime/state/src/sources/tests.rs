@@ -20,7 +20,7 @@ struct Case {
 impl Case {
     fn new(events: &[Event]) -> Self {
         let store = shop();
-        let folds = Folds::new(Arc::clone(&store));
+        let folds = Folds::new(Arc::clone(&store), crate::fold::tests::nobody());
         folds.apply(events);
         folds.refresh();
         Self { store, folds }

@@ -75,6 +75,8 @@ impl Session<'_> {
             scenario: scenario.to_owned(),
             request_id: request.to_owned(),
             position,
+            attributes: Vec::new(),
+            traits: Vec::new(),
         });
     }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Raised when the shape below changes: an older capture is then told apart and not misread.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// What one composition leaves behind, still in the process's own terms.
 pub(crate) struct Taken {
@@ -118,6 +118,7 @@ pub struct CapturedVisitor {
     categories: Vec<(String, f32)>,
     brands: Vec<(String, f32)>,
     tags: Vec<String>,
+    segments: Vec<String>,
     attributes: Vec<(String, String)>,
     channel: String,
     region: String,

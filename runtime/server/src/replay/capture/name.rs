@@ -111,6 +111,7 @@ impl<'a> Namer<'a> {
             categories: named(&visitor.categories),
             brands: named(&visitor.brands),
             tags: texts(&visitor.tags),
+            segments: texts(&visitor.segments),
             attributes: visitor.attributes.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             channel: visitor.channel.to_string(),
             region: visitor.region.to_string(),

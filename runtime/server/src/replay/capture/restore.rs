@@ -101,10 +101,13 @@ impl Rower {
             categories: symbols(&v.categories),
             brands: symbols(&v.brands),
             tags: v.tags.iter().map(text).collect(),
+            segments: v.segments.iter().map(text).collect(),
             attributes: v.attributes.iter().map(|(name, value)| (text(name), text(value))).collect(),
             channel: text(&v.channel),
             region: text(&v.region),
             version: v.version,
+            // what these tell a strategy was recorded as columns
+            ..Visitor::default()
         })
     }
 }
