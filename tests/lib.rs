@@ -74,6 +74,22 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// Copies a folder with all that is in it.
+///
+/// # Panics
+/// When it cannot.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("an entry");
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+        }
+    }
+}
+
 impl Server {
     /// Starts a server with the shipped strategies and nothing else.
     ///

@@ -29,3 +29,5 @@ mod strategies;
 mod tidy;
 #[path = "cases/uploads.rs"]
 mod uploads;
+#[path = "cases/vectors.rs"]
+mod vectors;

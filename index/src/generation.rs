@@ -332,6 +332,14 @@ impl Generation {
         (new, done)
     }
 
+    /// Whether a vector may be a row of this space.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self, vector: &[f32]) -> Result<(), Reason> {
+        self.storable(vector).map(drop)
+    }
+
     /// A vector as it is stored.
     fn storable(&self, vector: &[f32]) -> Result<Vec<f32>, Reason> {
         let (expected, received) = (self.dim(), vector.len());

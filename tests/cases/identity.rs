@@ -31,14 +31,13 @@ fn bought_again(server: &Server, visitor: &str, personalised: bool) -> Vec<Strin
     let request =
         json!({ "scenario": "again", "visitor": { "id": visitor }, "limit": 3, "personalised": personalised });
     let answer = server.recommend(request).json;
+    // What is popular fills a page that has nothing.
+    if answer["degraded"] != json!([]) {
+        return Vec::new();
+    }
     let mut page = served(&answer);
     page.sort();
-    if answer["degraded"] == json!([]) {
-        page
-    } else {
-        page.retain(|id| id == "p7" || id == "p8");
-        page
-    }
+    page
 }
 
 #[test]
@@ -79,7 +78,7 @@ fn erasing_one_id_erases_the_person_with_a_proof() {
     assert_eq!(server.delete("/v1/visitors/phone-7").status, 204);
     for id in ["ann", "phone-7"] {
         assert_eq!(server.get(&format!("/v1/visitors/{id}")).status, 404);
-        assert!(bought_again(&server, id, true).len() < 2, "nothing is left to buy again");
+        assert_eq!(bought_again(&server, id, true), Vec::<String>::new(), "nothing is left to buy again");
         let proof = server.get(&format!("/v1/audit?visitor={id}&action=visitor.erased")).json;
         assert_eq!(proof[0]["detail"]["events"], 2, "{proof}");
     }

@@ -2,7 +2,7 @@
 
 use qianmian::demo::{Scale, fill, install_models};
 use qianmian_state::State;
-use qianmian_tests::{Server, built};
+use qianmian_tests::{Server, built, copy_folder};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -33,18 +33,6 @@ fn replay(server: &Server, body: Value) -> Value {
     let reply = server.send("POST", "/v1/replays", "application/json", body.to_string().as_bytes());
     assert_eq!(reply.status, 200, "{}", reply.text);
     reply.json
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("made");
-    for entry in std::fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("an entry");
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &to.join(entry.file_name()));
-        } else {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
-        }
-    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub struct App {
     /// Catalogue, log, folds, registry, blobs.
     pub state: Arc<State>,
     /// Embedding spaces.
-    pub embeddings: EmbeddingStore,
+    pub embeddings: Arc<EmbeddingStore>,
     /// Models.
     pub models: ModelStore,
     /// Strategies.
@@ -93,7 +93,7 @@ impl App {
             captures: CaptureWriter::start(Arc::clone(&state.captures), config.capture_days)?,
             config,
             state,
-            embeddings,
+            embeddings: Arc::new(embeddings),
             models,
             plugins,
             scenarios,

@@ -17,6 +17,7 @@
 //! | [`audit`] | what was done to people's data |
 //! | [`blobs`] | files by digest |
 //! | [`captures`] | answers with everything they depended on |
+//! | [`vectors`] | embeddings that changed after their space was stored whole |
 
 pub mod audit;
 pub mod blobs;
@@ -33,6 +34,7 @@ pub mod people;
 pub mod registry;
 pub mod sources;
 mod state;
+pub mod vectors;
 
 pub use audit::{Audit, AuditFilter, Entry};
 pub use blobs::BlobStore;
@@ -47,3 +49,4 @@ pub use people::{Member, People};
 pub use registry::{Document, Registry};
 pub use sources::{Gate, Ineligible, eligible};
 pub use state::State;
+pub use vectors::{VectorChange, VectorLog};

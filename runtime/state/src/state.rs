@@ -11,6 +11,7 @@ use crate::keeper::{Keeper, Retention};
 use crate::log::{Appended, Chunk, Done, EventLog, IDLE, SqliteLog, Writer};
 use crate::people::People;
 use crate::registry::{Registry, SqliteRegistry};
+use crate::vectors::VectorLog;
 use qianmian_core::{Event, TimeMs, Visitor};
 use std::fs::{self, File, TryLockError};
 use std::ops::ControlFlow;
@@ -43,6 +44,8 @@ pub struct State {
     pub blobs: Arc<BlobStore>,
     /// Answers with everything they depended on.
     pub captures: Arc<Captures>,
+    /// Embeddings that changed.
+    pub vectors: Arc<VectorLog>,
     /// `None` in memory and in a read-only view.
     folder: Option<PathBuf>,
     /// `None` in a read-only view.
@@ -91,6 +94,7 @@ impl State {
             registry: Arc::new(SqliteRegistry::open_read_only(dir)?),
             blobs: Arc::new(BlobStore::open(Some(dir))?),
             captures: Arc::new(Captures::open_read_only(dir)?),
+            vectors: Arc::new(VectorLog::open_read_only(dir)?),
             folder: None,
             writer: None,
             keeper: OnceLock::new(),
@@ -117,6 +121,7 @@ impl State {
             registry: Arc::new(SqliteRegistry::open(dir)?),
             blobs: Arc::new(BlobStore::open(dir)?),
             captures,
+            vectors: Arc::new(VectorLog::open(dir)?),
             folder: dir.map(Path::to_path_buf),
             writer: Some(writer),
             keeper: OnceLock::new(),

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use qianmian_state::{Item, StateError};
+use qianmian_state::{Item, StateError, VectorChange};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -37,12 +37,17 @@ pub(super) struct Upserted {
 pub(super) async fn upsert(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Json<Upserted>, ApiError> {
     blocking(move || {
         let (mut items, mut places, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-        let mut vectors: BTreeMap<String, BTreeMap<String, Vec<f32>>> = BTreeMap::new();
+        let mut ids: BTreeMap<String, usize> = BTreeMap::new();
+        let mut vectors: BTreeMap<String, Vec<VectorChange>> = BTreeMap::new();
         for (index, line) in body::lines::<Value>(&bytes) {
             match line.and_then(parse_item) {
                 Ok(item) => {
                     for (space, vector) in &item.embeddings {
-                        vectors.entry(space.clone()).or_default().insert(item.id.clone(), vector.clone());
+                        let change = VectorChange { id: item.id.clone(), vector: Some(vector.clone()) };
+                        vectors.entry(space.clone()).or_default().push(change);
+                    }
+                    if !item.embeddings.is_empty() {
+                        ids.insert(item.id.clone(), index);
                     }
                     items.push(item);
                     places.push(index);
@@ -54,14 +59,18 @@ pub(super) async fn upsert(State(app): State<Arc<App>>, bytes: Bytes) -> Result<
         }
         let report = app.state.catalogue.upsert(items).map_err(ApiError::internal)?;
         for bad in report.rejected {
-            if let Some(space) = vectors.values_mut().find(|space| space.contains_key(&bad.id)) {
-                space.remove(&bad.id);
-            }
+            vectors.values_mut().for_each(|changes| changes.retain(|change| change.id != bad.id));
             let index = places.get(bad.index).copied().unwrap_or(bad.index);
             rejected.push(RejectedItem { index, id: bad.id, code: bad.code.to_string(), detail: bad.detail });
         }
-        vectors.retain(|_, space| !space.is_empty());
-        app.embeddings.merge(vectors)?;
+        for (space, changes) in vectors.into_iter().filter(|(_, changes)| !changes.is_empty()) {
+            let report = app.embeddings.update(&space, changes)?;
+            rejected.extend(report.rejected.into_iter().map(|bad| {
+                let index = ids.get(&bad.id).copied().unwrap_or_default();
+                let detail = format!("the item is taken, its vector in {space} is not: {}", bad.detail);
+                RejectedItem { index, id: bad.id, code: "bad_embedding".to_owned(), detail }
+            }));
+        }
         Ok(Json(Upserted { upserted: report.upserted, rejected }))
     })
     .await

@@ -3,12 +3,13 @@
 use super::body;
 use super::catalog::blocking;
 use crate::app::App;
-use crate::embeddings::{SpaceReport, SpaceSettings};
+use crate::embeddings::{SpaceReport, SpaceSettings, UpdateReport};
 use crate::error::{ApiError, Problem};
 use crate::reach::VisitorVector;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
+use qianmian_state::VectorChange;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,12 +21,14 @@ use utoipa::IntoParams;
 pub(super) struct Settings {
     /// `dot` (default) or `cosine`.
     metric: Option<String>,
-    /// `mean` (default), `ials` or `encoder`.
+    /// `mean` (default), `interests`, `ials` or `encoder`.
     visitor: Option<String>,
     /// For `ials`: confidence a unit of interaction adds.
     alpha: Option<f32>,
     /// For `ials`: L2 regularisation.
     regularization: Option<f32>,
+    /// For `interests`: how many at most, 2 to 8 (3).
+    most: Option<usize>,
     /// For `encoder`: the model's name.
     model: Option<String>,
     /// Scan every vector instead of walking a graph.
@@ -47,6 +50,16 @@ impl Settings {
                 }
                 VisitorVector::Ials { alpha, regularization }
             }
+            "interests" => {
+                let most = self.most.unwrap_or(3);
+                if !(2..=8).contains(&most) {
+                    return Err(ApiError::bad_request(
+                        "bad_visitor",
+                        format!("most={most}: expected 2 to 8 interests"),
+                    ));
+                }
+                VisitorVector::Interests { most }
+            }
             "encoder" => VisitorVector::Encoder {
                 model: self.model.ok_or_else(|| {
                     ApiError::bad_request("missing_model", "visitor=encoder needs model=NAME, an encoder you pushed")
@@ -55,7 +68,7 @@ impl Settings {
             other => {
                 return Err(ApiError::bad_request(
                     "bad_visitor",
-                    format!("visitor={other}: expected mean, ials or encoder"),
+                    format!("visitor={other}: expected mean, interests, ials or encoder"),
                 ));
             }
         };
@@ -100,6 +113,40 @@ pub(super) async fn put(
             return Err(ApiError::unprocessable("no_vectors", "the body has no lines"));
         }
         app.embeddings.put(&space, settings, &vectors).map(Json)
+    })
+    .await
+}
+
+/// A vector, or null to take it out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeLine {
+    id: String,
+    vector: Option<Vec<f32>>,
+}
+
+/// Changes single vectors: one `{"id","vector"}` a line, a vector of null takes the item out of the space. On disk and
+/// seen by the next request when it is answered.
+#[utoipa::path(patch, path = "/v1/embeddings/{space}", tag = "data science",
+    params(("space" = String, Path)),
+    request_body(content = String, content_type = "application/x-ndjson", description = "One {\"id\",\"vector\"} a line"),
+    responses((status = 200, body = UpdateReport), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn patch(
+    State(app): State<Arc<App>>,
+    Path(space): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<UpdateReport>, ApiError> {
+    blocking(move || {
+        if !app.embeddings.has(&space) {
+            let detail = format!("no embedding space named {space:?}: make it with PUT first");
+            return Err(ApiError::not_found("unknown_space", detail));
+        }
+        let mut changes = Vec::new();
+        for (index, line) in body::lines::<ChangeLine>(&bytes) {
+            let line = line.map_err(|e| ApiError::unprocessable("wrong_shape", format!("line {}: {e}", index + 1)))?;
+            changes.push(VectorChange { id: line.id, vector: line.vector });
+        }
+        app.embeddings.update(&space, changes).map(Json)
     })
     .await
 }

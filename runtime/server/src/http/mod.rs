@@ -35,7 +35,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/catalog/items", put(catalog::upsert))
         .route("/v1/events", post(events::ingest))
         .route("/v1/embeddings", get(embeddings::list))
-        .route("/v1/embeddings/{space}", put(embeddings::put))
+        .route("/v1/embeddings/{space}", put(embeddings::put).patch(embeddings::patch))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{name}", get(models::get))
         .route("/v1/models/{name}/versions/{version}", put(models::put))

@@ -23,6 +23,7 @@ use utoipa::{Modify, OpenApi};
         catalog::patch,
         catalog::delete,
         embeddings::put,
+        embeddings::patch,
         embeddings::list,
         models::put,
         models::list,

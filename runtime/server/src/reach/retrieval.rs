@@ -1,8 +1,9 @@
 //! Sources: embeddings here, everything folded from events in `state`.
 
-use super::LiveReach;
+use super::visitor_vector::interests;
+use super::{LiveReach, VisitorVector};
 use qianmian_core::{ItemRow, ReachError, RequestContext, Retrieval, Source, SourceSpec};
-use qianmian_index::{Filter, Query};
+use qianmian_index::{Filter, Interest, Query};
 use qianmian_state::sources::Gate;
 
 impl Retrieval for LiveReach {
@@ -12,12 +13,16 @@ impl Retrieval for LiveReach {
         let filter = filter.transpose()?;
         match &spec.source {
             Source::NearVisitor { space } => {
+                if let VisitorVector::Interests { most } = self.vectors.recipe(space) {
+                    let interests = interests(&ctx.visitor, &*self.space(space)?, most);
+                    return self.near(ctx, spec, space, &interests, filter.as_ref());
+                }
                 let query = self.visitor_vector(ctx, space)?;
-                self.near(ctx, spec, space, &query, filter.as_ref())
+                self.near(ctx, spec, space, &one(&query), filter.as_ref())
             }
             Source::NearItems { space } => {
                 let query = self.space(space)?.mean(&ctx.request.items).unwrap_or_default();
-                self.near(ctx, spec, space, &query, filter.as_ref())
+                self.near(ctx, spec, space, &one(&query), filter.as_ref())
             }
             _ => Ok(self.state.folds.retrieve(&catalogue, ctx, spec, filter.as_ref().map(Filter::words))),
         }
@@ -30,12 +35,10 @@ impl LiveReach {
         ctx: &RequestContext,
         spec: &SourceSpec,
         space: &str,
-        query: &[f32],
+        interests: &[Interest],
         filter: Option<&Filter>,
     ) -> Result<Vec<(ItemRow, f32)>, ReachError> {
-        if query.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(first) = interests.first() else { return Ok(Vec::new()) };
         let catalogue = self.catalogue();
         let gate = Gate::new(&catalogue, ctx);
         let keep = |row: ItemRow| {
@@ -44,14 +47,28 @@ impl LiveReach {
                 && !ctx.request.exclude.contains(&row)
                 && gate.check(row).is_ok()
         };
-        let query = Query { filter, keep: Some(&keep), ..Query::new(query, spec.limit as usize) };
-        let found = self
-            .space(space)?
-            .find(&query)
+        let query = Query { filter, keep: Some(&keep), ..Query::new(&first.vector, spec.limit as usize) };
+        let generation = self.space(space)?;
+        let found = match interests {
+            [_] => generation.find(&query).map(|found| (found.rows, vec![found.plan])),
+            _ => generation
+                .find_shared(interests, &query)
+                .map(|(shared, plans)| (shared.into_iter().map(|found| (found.row, found.score)).collect(), plans)),
+        };
+        let (rows, plans) = found
             .map_err(|error| ReachError::Failed { what: format!("search in {space}"), detail: error.to_string() })?;
         if ctx.request.explain {
-            ctx.note(format!("{}: {} of {} in {space}, {}", spec.name, found.rows.len(), spec.limit, found.plan));
+            for (plan, interest) in plans.iter().zip(interests) {
+                let share =
+                    if plans.len() > 1 { format!(" ({:.2} of the visitor)", interest.weight) } else { String::new() };
+                ctx.note(format!("{}{share}: {} of {} in {space}, {plan}", spec.name, rows.len(), spec.limit));
+            }
         }
-        Ok(found.rows)
+        Ok(rows)
     }
+}
+
+/// The only interest there is; none without a vector.
+fn one(query: &[f32]) -> Vec<Interest> {
+    if query.is_empty() { Vec::new() } else { vec![Interest { vector: query.to_vec(), weight: 1.0 }] }
 }

@@ -3,7 +3,7 @@
 use moka::sync::Cache;
 use parking_lot::RwLock;
 use qianmian_core::{EventKind, ItemRow, RequestContext, Visitor};
-use qianmian_index::Generation;
+use qianmian_index::{Generation, Interest};
 use qianmian_models::{Model, Models};
 use qianmian_state::Catalogue;
 use rustc_hash::FxHashMap;
@@ -25,6 +25,12 @@ pub enum VisitorVector {
         /// L2 regularisation.
         regularization: f32,
     },
+    /// Several: recent interactions that point in one direction are one interest, each interest finds its share of the
+    /// candidates. Where one vector is wanted (the column `near.SPACE`), the mean.
+    Interests {
+        /// Interests at most, 2 to 8.
+        most: usize,
+    },
     /// An encoder model over the sequence of items.
     Encoder {
         /// The model's name.
@@ -32,8 +38,8 @@ pub enum VisitorVector {
     },
 }
 
-/// A moka key: space, visitor, profile version.
-type Key = (String, String, u64);
+/// A moka key: space, visitor, version of the profile, and of the vectors where they matter.
+type Key = (String, String, u64, u64);
 
 /// The recipe of every space, and the vectors that are dear to compute, cached by profile version.
 pub struct VisitorVectors {
@@ -76,15 +82,16 @@ impl VisitorVectors {
     ) -> Option<Vec<f32>> {
         let visitor = &ctx.visitor;
         let recipe = self.recipe(space);
-        if recipe == VisitorVector::Mean {
+        if matches!(recipe, VisitorVector::Mean | VisitorVector::Interests { .. }) {
             return mean(visitor, generation);
         }
-        let key = ctx.request.visitor.as_ref().map(|id| (space.to_owned(), id.clone(), visitor.version));
+        let vectors = if matches!(recipe, VisitorVector::Ials { .. }) { generation.version() } else { 0 };
+        let key = ctx.request.visitor.as_ref().map(|id| (space.to_owned(), id.clone(), visitor.version, vectors));
         if let Some(found) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Some(found.as_ref().clone());
         }
         let vector = match recipe {
-            VisitorVector::Mean => None,
+            VisitorVector::Mean | VisitorVector::Interests { .. } => None,
             VisitorVector::Ials { alpha, regularization } => ials(visitor, generation, alpha, regularization),
             VisitorVector::Encoder { model } => encode(visitor, catalogue, &models.get(&model)?.model),
         }?;
@@ -93,6 +100,15 @@ impl VisitorVectors {
         }
         Some(vector)
     }
+}
+
+/// Recent interactions that interests are made of.
+const RECENT: usize = 50;
+
+/// What a visitor is after in a space, the most telling first; at most `most` directions.
+pub(super) fn interests(visitor: &Visitor, generation: &Generation, most: usize) -> Vec<Interest> {
+    let rows: Vec<ItemRow> = visitor.recent.iter().take(RECENT).map(|interaction| interaction.item).collect();
+    generation.interests(&rows, most)
 }
 
 fn mean(visitor: &Visitor, generation: &Generation) -> Option<Vec<f32>> {

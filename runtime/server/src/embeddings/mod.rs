@@ -1,0 +1,366 @@
+//! Embedding spaces on this server: a set is stored whole as one blob, later changes in a log, and both serve at once.
+//!
+//! A change is on disk and seen by the next search when it is acknowledged. When much is recent, a thread takes it into
+//! the graph and stores the set whole again.
+
+mod kept;
+mod stored;
+
+use crate::error::ApiError;
+use crate::reach::{VisitorVector, VisitorVectors};
+use crate::scenario::check_name;
+use kept::{Kept, Origin};
+use parking_lot::Mutex;
+use qianmian_core::ItemRow;
+use qianmian_index::{Change, Metric, SpaceSpec, Spaces, Updated};
+use qianmian_state::{State, StateError, VectorChange};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+const KIND: &str = "embeddings";
+/// Recent rows, as a share of the space, from which on they are taken into a graph; fewer than [`LEAST_RECENT`] never are.
+const RECENT_SHARE: usize = 20;
+const LEAST_RECENT: usize = 500;
+
+/// How a space compares and how it sees a visitor.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SpaceSettings {
+    /// `dot` or `cosine`.
+    #[serde(default = "dot")]
+    pub metric: String,
+    /// Never approximate: scan every vector.
+    #[serde(default)]
+    pub exact: bool,
+    /// How a visitor becomes a vector.
+    #[serde(default)]
+    pub visitor: VisitorVector,
+}
+
+fn dot() -> String {
+    "dot".to_owned()
+}
+
+/// What the registry keeps.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored {
+    settings: SpaceSettings,
+    digest: String,
+    /// Changes up to this number are older than the set, or part of it.
+    #[serde(default)]
+    through: u64,
+}
+
+/// What the server says about a space.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SpaceReport {
+    /// The space.
+    pub space: String,
+    /// Vectors that are searched.
+    pub vectors: usize,
+    /// Those of them that every search scans, until they are taken into the graph.
+    pub recent: usize,
+    /// Numbers a vector.
+    pub dimension: usize,
+    /// `dot` or `cosine`.
+    pub metric: String,
+    /// Whether every vector is scanned.
+    pub exact: bool,
+    /// How a visitor becomes a vector.
+    pub visitor: VisitorVector,
+    /// Rises with every swap.
+    pub generation: u32,
+    /// Vectors that were refused, with the reason; at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<String>,
+}
+
+/// Vectors by item id, in order of id.
+pub(crate) type Vectors = BTreeMap<String, Vec<f32>>;
+
+/// What became of changes.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct UpdateReport {
+    /// Vectors that came or were replaced.
+    pub upserted: usize,
+    /// Vectors that went.
+    pub deleted: usize,
+    /// Vectors scanned in every search until they are taken into the graph.
+    pub recent: usize,
+    /// Changes that were refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<RefusedVector>,
+}
+
+/// A vector that was refused.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RefusedVector {
+    /// Its place among the changes.
+    pub index: usize,
+    /// The item.
+    pub id: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// All spaces of one server.
+pub struct EmbeddingStore {
+    state: Arc<State>,
+    spaces: Arc<Spaces>,
+    visitor_vectors: Arc<VisitorVectors>,
+    /// None where nothing is written.
+    kept: Option<Kept>,
+    /// One whole build at a time.
+    building: Mutex<()>,
+    /// What the registry says. Changes hold it while they are logged and made, so that both have one order.
+    known: Mutex<BTreeMap<String, (Stored, u32)>>,
+}
+
+impl EmbeddingStore {
+    /// Serves every space the registry knows, from kept graphs where they still fit.
+    ///
+    /// # Errors
+    /// When the registry or a stored set cannot be read.
+    pub fn load(state: Arc<State>, spaces: Arc<Spaces>, visitor_vectors: Arc<VisitorVectors>) -> anyhow::Result<Self> {
+        let kept = state.folder().map(Kept::new).transpose()?;
+        let (building, known) = (Mutex::default(), Mutex::default());
+        let store = Self { state, spaces, visitor_vectors, kept, building, known };
+        for document in store.state.registry.list(KIND)? {
+            let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
+            store.start(&document.name, &stored)?;
+            store.known.lock().insert(document.name, (stored, document.version));
+        }
+        Ok(store)
+    }
+
+    /// Serves one stored space, with the changes since.
+    fn start(&self, space: &str, stored: &Stored) -> anyhow::Result<()> {
+        let bytes = self.state.blobs.get(&stored.digest)?;
+        let origin = Origin::new(&stored.digest, &self.state.catalogue.reserve(&stored::ids(&bytes)?));
+        if self.kept.as_ref().is_some_and(|kept| kept.open(&self.spaces, space, &origin)) {
+            self.visitor_vectors.put(space, stored.settings.visitor.clone());
+        } else {
+            self.publish(space, &stored.settings, &stored::decode(&bytes)?)?;
+            self.keep(space, &stored.digest);
+        }
+        let changes = self.state.vectors.since(space, stored.through)?;
+        self.apply(space, &changes)?;
+        Ok(())
+    }
+
+    /// Replaces a space by these vectors.
+    ///
+    /// # Errors
+    /// 422 when dimensions differ, nothing is left, or the settings are wrong; the old generation serves on then.
+    pub fn put(&self, space: &str, settings: SpaceSettings, vectors: &Vectors) -> Result<SpaceReport, ApiError> {
+        check_name(space)?;
+        let _turn = self.building.lock();
+        // What comes while this is built is newer, and is made to it once more.
+        let through = self.state.vectors.last().map_err(ApiError::internal)?;
+        let rejected = self.publish(space, &settings, vectors)?;
+        self.store(space, settings, vectors, through)?;
+        let mut report = self.report(space)?;
+        report.rejected = rejected;
+        Ok(report)
+    }
+
+    /// Stores a set whole, and makes the changes that came since to what serves.
+    fn store(&self, space: &str, settings: SpaceSettings, vectors: &Vectors, through: u64) -> Result<(), ApiError> {
+        let digest = self.state.blobs.put(&stored::encode(vectors)).map_err(ApiError::internal)?;
+        self.keep(space, &digest);
+        let stored = Stored { settings, digest, through };
+        let json = serde_json::to_value(&stored).map_err(ApiError::internal)?;
+        let mut known = self.known.lock();
+        let number = self.state.registry.put(KIND, space, &json).map_err(ApiError::internal)?;
+        known.insert(space.to_owned(), (stored, number));
+        let changes = self.state.vectors.since(space, through).map_err(ApiError::internal)?;
+        self.apply(space, &changes)?;
+        self.state.vectors.forget(space, through).map_err(ApiError::internal)?;
+        Ok(())
+    }
+
+    /// Makes changes to a space: on disk, and seen by the next search, when this returns. A space that is not there is
+    /// made, compared by the inner product.
+    ///
+    /// # Errors
+    /// 422 for a bad name, or when nothing is left for a new space; 500 when they cannot be stored. A vector that is wrong
+    /// is left out and stands in the report.
+    pub fn update(self: &Arc<Self>, space: &str, changes: Vec<VectorChange>) -> Result<UpdateReport, ApiError> {
+        check_name(space)?;
+        let known = self.known.lock();
+        let Some(generation) = self.spaces.space(space).filter(|_| known.contains_key(space)) else {
+            drop(known);
+            return self.begin(space, changes);
+        };
+        let (mut good, mut rejected) = (Vec::with_capacity(changes.len()), Vec::new());
+        for (index, change) in changes.into_iter().enumerate() {
+            match change.vector.as_deref().map_or(Ok(()), |vector| generation.check(vector)) {
+                Ok(()) => good.push(change),
+                Err(reason) => rejected.push(RefusedVector { index, id: change.id, detail: reason.to_string() }),
+            }
+        }
+        let changes = good;
+        self.state.vectors.append(space, &changes).map_err(|error| match error {
+            StateError::ReadOnly => ApiError::unprocessable("read_only", error.to_string()),
+            error => ApiError::internal(error),
+        })?;
+        let updated = self.apply(space, &changes)?;
+        drop(known);
+        let vectors = self.spaces.space(space).map_or(0, |generation| generation.len());
+        if updated.recent >= LEAST_RECENT.max(vectors / RECENT_SHARE) {
+            self.renew_behind(space);
+        }
+        let (upserted, deleted, recent) = (updated.upserted, updated.deleted, updated.recent);
+        Ok(UpdateReport { upserted, deleted, recent, rejected })
+    }
+
+    /// A new space of these vectors; those of another dimension than the first are left out.
+    fn begin(&self, space: &str, changes: Vec<VectorChange>) -> Result<UpdateReport, ApiError> {
+        let dimension = changes.iter().find_map(|change| change.vector.as_ref()).map_or(0, Vec::len);
+        let (mut vectors, mut rejected) = (Vectors::new(), Vec::new());
+        for (index, VectorChange { id, vector }) in changes.into_iter().enumerate() {
+            let Some(vector) = vector else { continue };
+            if vector.len() == dimension {
+                vectors.insert(id, vector);
+            } else {
+                let detail = format!("it has {} numbers, the first one has {dimension}", vector.len());
+                rejected.push(RefusedVector { index, id, detail });
+            }
+        }
+        let settings = SpaceSettings { metric: dot(), exact: false, visitor: VisitorVector::Mean };
+        let upserted = self.put(space, settings, &vectors)?.vectors;
+        Ok(UpdateReport { upserted, deleted: 0, recent: 0, rejected })
+    }
+
+    fn apply(&self, space: &str, changes: &[VectorChange]) -> Result<Updated, ApiError> {
+        let ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
+        let rows = self.state.catalogue.reserve(&ids);
+        let change = |(change, row): (&VectorChange, ItemRow)| match &change.vector {
+            Some(vector) => Change::Upsert(row, vector.clone()),
+            None => Change::Delete(row),
+        };
+        let changes: Vec<Change> = changes.iter().zip(rows).map(change).collect();
+        self.spaces.update(space, &changes).map_err(ApiError::internal)
+    }
+
+    /// Takes what is recent into the graph, on a thread of its own and half of the machine at most.
+    fn renew_behind(self: &Arc<Self>, space: &str) {
+        let (store, name) = (Arc::clone(self), space.to_owned());
+        let renew = move || {
+            // Somebody is at it, or puts a whole set.
+            let Some(_turn) = store.building.try_lock() else { return };
+            let half = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(half).build();
+            let renewed = pool.map_err(ApiError::internal).and_then(|pool| pool.install(|| store.renew(&name)));
+            if let Err(error) = renewed {
+                tracing::error!(space = name, %error, "the recent vectors stay outside the graph");
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("embeddings".to_owned()).spawn(renew) {
+            tracing::error!(space, %error, "the recent vectors stay outside the graph: no thread");
+        }
+    }
+
+    fn renew(&self, space: &str) -> Result<(), ApiError> {
+        let Some((stored, _)) = self.known.lock().get(space).cloned() else { return Ok(()) };
+        let through = self.state.vectors.last().map_err(ApiError::internal)?;
+        let rebuilt = self.spaces.rebuild(space).map_err(ApiError::internal)?;
+        let Some(rebuilt) = rebuilt else { return Ok(()) };
+        tracing::info!(space, rows = rebuilt.rows, whole = rebuilt.whole, took = ?rebuilt.took, "recent vectors taken in");
+        if !rebuilt.whole {
+            // The log is short as long as the small graph is small.
+            return Ok(());
+        }
+        let bytes = self.state.blobs.get(&stored.digest).map_err(ApiError::internal)?;
+        let mut vectors = stored::decode(&bytes).map_err(ApiError::internal)?;
+        for change in self.state.vectors.since(space, stored.through).map_err(ApiError::internal)? {
+            match change.vector {
+                Some(vector) => drop(vectors.insert(change.id, vector)),
+                None => drop(vectors.remove(&change.id)),
+            }
+        }
+        self.store(space, stored.settings, &vectors, through)
+    }
+
+    /// Keeps what serves for the next start; without it the graph is only built again.
+    fn keep(&self, space: &str, digest: &str) {
+        let Some(kept) = &self.kept else { return };
+        let kept = self.state.blobs.get(digest).map_err(anyhow::Error::from).and_then(|bytes| {
+            let rows = self.state.catalogue.reserve(&stored::ids(&bytes)?);
+            kept.keep(&self.spaces, space, &Origin::new(digest, &rows))
+        });
+        if let Err(error) = kept {
+            tracing::warn!(space, %error, "the graph is not kept: the next start builds it again");
+        }
+    }
+
+    /// Whether there is such a space.
+    #[must_use]
+    pub fn has(&self, space: &str) -> bool {
+        self.known.lock().contains_key(space)
+    }
+
+    /// Every space.
+    #[must_use]
+    pub fn list(&self) -> Vec<SpaceReport> {
+        let names: Vec<String> = self.known.lock().keys().cloned().collect();
+        names.iter().filter_map(|name| self.report(name).ok()).collect()
+    }
+
+    fn report(&self, space: &str) -> Result<SpaceReport, ApiError> {
+        let known = self.known.lock();
+        let (stored, number) = known
+            .get(space)
+            .ok_or_else(|| ApiError::not_found("unknown_space", format!("no embedding space named {space:?}")))?;
+        let live = self.spaces.space(space);
+        Ok(SpaceReport {
+            space: space.to_owned(),
+            vectors: live.as_ref().map_or(0, |g| g.len()),
+            recent: live.as_ref().map_or(0, |g| g.recent()),
+            dimension: live.as_ref().map_or(0, |g| g.dim()),
+            metric: stored.settings.metric.clone(),
+            exact: stored.settings.exact,
+            visitor: stored.settings.visitor.clone(),
+            generation: *number,
+            rejected: Vec::new(),
+        })
+    }
+
+    /// Builds and swaps in without storing: for exports that look at the past.
+    pub(crate) fn publish(
+        &self,
+        space: &str,
+        settings: &SpaceSettings,
+        vectors: &Vectors,
+    ) -> Result<Vec<String>, ApiError> {
+        let metric = match settings.metric.as_str() {
+            "dot" => Metric::Dot,
+            "cosine" => Metric::Cosine,
+            other => {
+                return Err(ApiError::unprocessable(
+                    "bad_metric",
+                    format!("metric {other:?}: expected \"dot\" or \"cosine\""),
+                ));
+            }
+        };
+        let dim = vectors.values().next().map_or(0, Vec::len);
+        if let Some((id, vector)) = vectors.iter().find(|(_, vector)| vector.len() != dim) {
+            return Err(ApiError::unprocessable(
+                "wrong_dimension",
+                format!("the vector of {id:?} has {} numbers, the first one has {dim}", vector.len()),
+            ));
+        }
+        let ids: Vec<&str> = vectors.keys().map(String::as_str).collect();
+        let rows = self.state.catalogue.reserve(&ids);
+        let flat: Vec<f32> = vectors.values().flatten().copied().collect();
+        let spec = SpaceSpec { exact: settings.exact, ..SpaceSpec::new(space, metric) };
+        let report = self
+            .spaces
+            .put(spec, rows, flat, dim)
+            .map_err(|error| ApiError::unprocessable("bad_vectors", error.to_string()))?;
+        self.visitor_vectors.put(space, settings.visitor.clone());
+        let told = report.rejected.iter().take(100);
+        Ok(told.map(|bad| format!("{}: {}", ids.get(bad.position).copied().unwrap_or("?"), bad.reason)).collect())
+    }
+}

@@ -1,0 +1,189 @@
+//! Embedding spaces: changes that the next request sees and the next start keeps, graphs kept over a restart, interests.
+
+use qianmian_state::State;
+use qianmian_tests::{Server, copy_folder, served};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const NDJSON: &str = "application/x-ndjson";
+
+fn lines(vectors: impl Iterator<Item = (String, Value)>) -> String {
+    vectors.fold(String::new(), |mut text, (id, vector)| {
+        writeln!(text, "{}", json!({ "id": id, "vector": vector })).expect("written");
+        text
+    })
+}
+
+fn send(server: &Server, method: &str, path: &str, body: &str) -> Value {
+    let reply = server.send(method, path, NDJSON, body.as_bytes());
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    reply.json
+}
+
+/// What is nearest to an item.
+fn near(server: &Server, item: &str, limit: usize) -> Vec<String> {
+    let answer = server.recommend(json!({ "scenario": "near", "items": [item], "limit": limit }));
+    assert_eq!(answer.json["degraded"], json!([]), "{}", answer.text);
+    served(&answer.json)
+}
+
+/// Items `p0` and so on, each in a direction of its own on a circle, and a scenario that shows what is near.
+fn shop(folder: &Path, count: usize) -> Server {
+    let server = Server::over(State::open(folder).expect("a state"));
+    server.items(&(0..count).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());
+    let on_circle = |n: usize| {
+        let angle = n as f64 / count as f64;
+        json!([angle.cos(), angle.sin()])
+    };
+    let all = lines((0..count).map(|n| (format!("p{n}"), on_circle(n))));
+    send(&server, "PUT", "/v1/embeddings/s?metric=cosine", &all);
+    let retrieve = json!({ "retrieve": [{ "source": "near_items", "space": "s", "limit": 20 }] });
+    let shelves = json!([{ "id": "x", "steps": [retrieve] }]);
+    server.scenario("near", json!({ "strategy": "compose", "parameters": { "shelves": shelves } }));
+    server
+}
+
+fn copied(folder: &Path) -> (tempfile::TempDir, Server) {
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(folder, copy.path());
+    let server = Server::over(State::open(copy.path()).expect("the copy opens"));
+    (copy, server)
+}
+
+#[test]
+fn a_change_is_seen_by_the_next_request_and_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = shop(folder.path(), 100);
+    assert_eq!(near(&server, "p0", 3), ["p1", "p2", "p3"]);
+    // The last one comes beside the first, and the second goes.
+    let changes = lines([("p99".to_owned(), json!([1.0, 0.001])), ("p1".to_owned(), Value::Null)].into_iter());
+    let report = send(&server, "PATCH", "/v1/embeddings/s", &changes);
+    assert_eq!((&report["upserted"], &report["deleted"]), (&json!(1), &json!(1)), "{report}");
+    assert_eq!(near(&server, "p0", 3), ["p99", "p2", "p3"]);
+    // An item brings its own.
+    server.items(&[json!({ "id": "new", "embeddings": { "s": [1.0, 0.0] } })]);
+    assert_eq!(near(&server, "p0", 2), ["new", "p99"]);
+
+    // What is wrong is left out, says why, and changes nothing.
+    let wrong = lines([("p2".to_owned(), json!([1.0])), ("p3".to_owned(), json!([0.0, 0.0]))].into_iter());
+    let report = send(&server, "PATCH", "/v1/embeddings/s", &wrong);
+    assert_eq!(report["rejected"][0]["detail"], "it has 1 numbers, expected 2", "{report}");
+    assert_eq!((&report["rejected"][1]["id"], &report["upserted"]), (&json!("p3"), &json!(0)), "{report}");
+    let item = "{\"id\":\"odd\",\"embeddings\":{\"s\":[1,2,3]}}";
+    let report = send(&server, "PUT", "/v1/catalog/items", item);
+    assert_eq!((&report["upserted"], &report["rejected"][0]["code"]), (&json!(1), &json!("bad_embedding")), "{report}");
+    let reply = server.send("PATCH", "/v1/embeddings/none", NDJSON, changes.as_bytes());
+    assert_eq!((reply.status, &reply.json["code"]), (404, &json!("unknown_space")));
+    assert_eq!(near(&server, "p0", 4), ["new", "p99", "p2", "p3"]);
+
+    let (_copy, again) = copied(folder.path());
+    assert_eq!(near(&again, "p0", 4), ["new", "p99", "p2", "p3"], "after a restart");
+    // A whole set is newer than every change before it.
+    let all = lines((0..3).map(|n| (format!("p{n}"), json!([1.0, n]))));
+    send(&again, "PUT", "/v1/embeddings/s?metric=cosine", &all);
+    assert_eq!(near(&again, "p0", 2), ["p1", "p2"]);
+    let (_copy, again) = copied(_copy.path());
+    assert_eq!(near(&again, "p0", 2), ["p1", "p2"]);
+}
+
+#[test]
+fn what_is_recent_is_taken_into_the_graph_behind_the_requests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = shop(folder.path(), 3_000);
+    let before = near(&server, "p10", 10);
+    // Everything moves by a quarter of a turn: who is near whom stays.
+    let turned = |n: usize| {
+        let angle = n as f64 / 3_000.0 + std::f64::consts::FRAC_PI_2;
+        json!([angle.cos(), angle.sin()])
+    };
+    let all = lines((0..3_000).map(|n| (format!("p{n}"), turned(n))));
+    let report = send(&server, "PATCH", "/v1/embeddings/s", &all);
+    assert_eq!((&report["upserted"], &report["recent"]), (&json!(3_000), &json!(3_000)), "{report}");
+    let begun = Instant::now();
+    while server.get("/v1/embeddings").json[0]["recent"] != 0 {
+        assert_eq!(near(&server, "p10", 10), before, "while it is taken in");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", server.get("/v1/embeddings").text);
+    }
+    assert_eq!(near(&server, "p10", 10), before);
+    // The log is forgotten once the set is stored whole.
+    while !server.app.state.vectors.since("s", 0).expect("a log").is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the changes stay in the log");
+        std::thread::yield_now();
+    }
+    let (_copy, again) = copied(folder.path());
+    assert_eq!(near(&again, "p10", 10), before);
+}
+
+#[test]
+fn a_kept_graph_is_opened_where_it_fits_and_built_again_where_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let expected = near(&shop(folder.path(), 200), "p5", 10);
+    let graph = |folder: &Path| -> std::path::PathBuf {
+        let files = std::fs::read_dir(folder.join("spaces")).expect("a folder").map(|entry| entry.expect("it").path());
+        files.into_iter().find(|file| file.extension().is_some_and(|end| end == "index")).expect("a kept graph")
+    };
+    let kept = std::fs::metadata(graph(folder.path())).expect("it").modified().expect("a time");
+    let (copy, again) = copied(folder.path());
+    assert_eq!(near(&again, "p5", 10), expected);
+    assert!(std::fs::metadata(graph(copy.path())).expect("it").modified().expect("a time") >= kept);
+
+    // A bit that flipped, a file cut short, a note of another set: each start is right.
+    let spoil: [&dyn Fn(&Path); 3] = [
+        &|folder| {
+            let mut bytes = std::fs::read(graph(folder)).expect("read");
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            std::fs::write(graph(folder), bytes).expect("written");
+        },
+        &|folder| {
+            let bytes = std::fs::read(graph(folder)).expect("read");
+            std::fs::write(graph(folder), &bytes[..bytes.len() / 3]).expect("written");
+        },
+        &|folder| std::fs::write(folder.join("spaces/s.json"), "{\"digest\":\"\",\"rows\":\"\"}").expect("written"),
+    ];
+    for spoil in spoil {
+        let copy = tempfile::tempdir().expect("a folder");
+        copy_folder(folder.path(), copy.path());
+        spoil(copy.path());
+        assert_eq!(near(&Server::over(State::open(copy.path()).expect("it opens")), "p5", 10), expected);
+    }
+}
+
+#[test]
+fn each_interest_of_a_visitor_finds_its_share() {
+    let server = Server::empty();
+    let all = (0..40).map(|n| json!({ "id": format!("{}{n}", if n < 20 { "tea" } else { "bike" }) }));
+    server.items(&all.collect::<Vec<_>>());
+    // Two directions, and a little of each item's own.
+    let vector =
+        |n: usize| if n < 20 { json!([1.0, 0.01 * n as f64, 0.0]) } else { json!([0.0, 0.01 * n as f64, 1.0]) };
+    let name = |n: usize| format!("{}{n}", if n < 20 { "tea" } else { "bike" });
+    let body = lines((0..40).map(|n| (name(n), vector(n))));
+    let path = "/v1/embeddings/tastes?metric=cosine&visitor=interests&most=3";
+    send(&server, "PUT", path, &body);
+    let views = |items: &[&str]| -> Vec<Value> {
+        let view = |id: &&str| json!({ "id": format!("v-{id}"), "type": "view", "item": id, "visitor": { "id": "u" } });
+        items.iter().map(view).collect()
+    };
+    // Three teas and a bike: the mean points to the teas alone.
+    server.events(&views(&["tea1", "tea2", "tea3", "bike21"]));
+    let retrieve = json!({ "retrieve": [{ "source": "near_visitor", "space": "tastes", "limit": 8 }] });
+    let shelves = json!([{ "id": "x", "steps": [retrieve] }]);
+    server.scenario("s", json!({ "strategy": "compose", "parameters": { "shelves": shelves } }));
+    let ask = || {
+        let request = json!({ "scenario": "s", "visitor": { "id": "u" }, "limit": 8, "explain": true });
+        server.recommend(request).json
+    };
+    let answer = ask();
+    let page = served(&answer);
+    let bikes = page.iter().filter(|id| id.starts_with("bike")).count();
+    assert_eq!((page.len(), bikes), (8, 2), "a quarter of what they did: {page:?}");
+    let searches = answer["explanation"]["searches"].to_string();
+    assert!(searches.contains("0.75 of the visitor") && searches.contains("0.25 of the visitor"), "{searches}");
+    send(&server, "PUT", "/v1/embeddings/tastes?metric=cosine&visitor=mean", &body);
+    assert!(served(&ask()).iter().filter(|id| id.starts_with("bike")).count() == 0, "the mean knows one direction");
+    let reply = server.send("PUT", "/v1/embeddings/t?visitor=interests&most=1", NDJSON, body.as_bytes());
+    assert_eq!((reply.status, &reply.json["code"]), (400, &json!("bad_visitor")), "{}", reply.text);
+}
