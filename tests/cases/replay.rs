@@ -47,6 +47,7 @@ fn the_same_bytes_later_and_elsewhere() {
     let report = replay(&server, json!({ "limit": 2_000 }));
     assert_eq!((report["replayed"].as_u64(), report["same"].as_u64()), (Some(1_000), Some(1_000)), "{report}");
     assert_eq!(report["live"], json!(0.0), "the captures answered everything: {report}");
+    assert_eq!(report["guarded"][0], report["guarded"][1], "{report}");
 
     let one = server.get(&format!("/v1/captures/{}", answers[5]["request_id"].as_str().expect("an id")));
     assert_eq!(one.status, 200, "{}", one.text);

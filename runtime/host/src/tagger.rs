@@ -68,14 +68,7 @@ impl Tagger {
     /// description's schema; of `reach` only the catalogue's columns are used. Blocks the thread for up to
     /// `limits.wall`; never panics on what a tagger does.
     #[must_use]
-    pub fn tag(
-        &self,
-        visitors: &[Arc<Visitor>],
-        now: TimeMs,
-        reach: &Reach,
-        parameters: &str,
-        limits: &Limits,
-    ) -> Tagged {
+    pub fn tag(&self, visitors: &[&Visitor], now: TimeMs, reach: &Reach, parameters: &str, limits: &Limits) -> Tagged {
         let begun = Instant::now();
         let (expressions, grants) = (Arc::clone(&self.shared.expressions), Arc::clone(&self.grants));
         let mut store = store(&self.shared, Call::new(nobody(now), reach.clone(), *limits, expressions, grants));

@@ -75,7 +75,7 @@ impl Instance {
     pub fn tag(
         &self,
         store: &mut Store<State>,
-        visitors: &[Arc<Visitor>],
+        visitors: &[&Visitor],
         parameters: &str,
         tags: usize,
     ) -> Result<Vec<Vec<u32>>> {
@@ -101,7 +101,7 @@ impl Instance {
 }
 
 /// The visitors in columns, as far as the tagger's needs go.
-fn request(state: &State, visitors: &[Arc<Visitor>], parameters: &str) -> tagging::Request {
+fn request(state: &State, visitors: &[&Visitor], parameters: &str) -> tagging::Request {
     let (ctx, grants) = (&state.call.ctx, &state.call.grants);
     let mut columns = tagging::Visitors {
         orders: Vec::new(),
@@ -128,7 +128,7 @@ fn request(state: &State, visitors: &[Arc<Visitor>], parameters: &str) -> taggin
         }
     }
     for name in &grants.needs.attributes {
-        let value = |visitor: &Arc<Visitor>| visitor.attributes.get(name.as_str()).map_or("", |value| value).to_owned();
+        let value = |visitor: &&Visitor| visitor.attributes.get(name.as_str()).map_or("", |value| value).to_owned();
         columns.attributes.push((name.clone(), visitors.iter().map(value).collect()));
     }
     tagging::Request {

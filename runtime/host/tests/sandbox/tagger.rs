@@ -18,14 +18,19 @@ fn load(component: &[u8]) -> Arc<Tagger> {
 }
 
 /// Somebody who looked at these items at this hour of a Thursday.
-fn visitor(items: &[u32], hour: i64) -> Arc<Visitor> {
+fn visitor(items: &[u32], hour: i64) -> Visitor {
     let recent =
         items.iter().map(|item| Interaction { item: ItemRow(*item), kind: EventKind::View, time: hour * HOUR });
-    Arc::new(Visitor { recent: recent.collect(), events: 1, ..Visitor::default() })
+    Visitor { recent: recent.collect(), events: 1, ..Visitor::default() }
 }
 
-fn ask(tagger: &Tagger, visitors: &[Arc<Visitor>], parameters: &str) -> Tagged {
-    tagger.tag(visitors, 0, &reach(), parameters, &patient())
+fn ask(tagger: &Tagger, visitors: &[Visitor], parameters: &str) -> Tagged {
+    ask_within(tagger, visitors, parameters, &patient())
+}
+
+fn ask_within(tagger: &Tagger, visitors: &[Visitor], parameters: &str, limits: &Limits) -> Tagged {
+    let visitors: Vec<&Visitor> = visitors.iter().collect();
+    tagger.tag(&visitors, 0, &reach(), parameters, limits)
 }
 
 #[test]
@@ -33,8 +38,7 @@ fn habits_are_seen_and_visitors_are_not_mixed_up() {
     let Some(bytes) = built("habits") else { return };
     let habits = load(&bytes);
     assert_eq!((habits.description().name.as_str(), habits.description().tags.len()), ("habits", 7));
-    let visitors =
-        [visitor(&[1, 2, 3, 4, 5], 7), Arc::new(Visitor::default()), visitor(&[], 7), visitor(&[250; 6], 20)];
+    let visitors = [visitor(&[1, 2, 3, 4, 5], 7), Visitor::default(), visitor(&[], 7), visitor(&[250; 6], 20)];
     let tagged = ask(&habits, &visitors, "{}");
     let of = |tagged: &Tagged, tag: &str| {
         let at = habits.description().tags.iter().position(|known| known == tag).unwrap();
@@ -55,7 +59,7 @@ fn habits_are_seen_and_visitors_are_not_mixed_up() {
 
 #[test]
 fn what_it_says_must_be_visitors_that_are_there_and_rising() {
-    let people = vec![Arc::new(known()); 3];
+    let people = vec![known(); 3];
     for (numbers, right) in
         [(&[0u32, 2][..], true), (&[2, 0], false), (&[1, 1], false), (&[3], false), (&[0; 4], false)]
     {
@@ -95,9 +99,9 @@ fn budgets_end_it_and_the_other_world_is_told_apart() {
     let people = [visitor(&[1], 1)];
     let endless = load(&tagger("", "(loop $on (br $on)) (i32.const 128)"));
     let short = Limits { wall: Duration::from_millis(20), fuel: u64::MAX / 2, ..Limits::default() };
-    assert_eq!(endless.tag(&people, 0, &reach(), "{}", &short).tags.unwrap_err().code(), "strategy_timeout");
+    assert_eq!(ask_within(&endless, &people, "{}", &short).tags.unwrap_err().code(), "strategy_timeout");
     let thirsty = Limits { fuel: 10_000, ..patient() };
-    assert_eq!(endless.tag(&people, 0, &reach(), "{}", &thirsty).tags.unwrap_err().code(), "out_of_fuel");
+    assert_eq!(ask_within(&endless, &people, "{}", &thirsty).tags.unwrap_err().code(), "out_of_fuel");
     let storm = "(loop $on (call $numbers (i32.const 0) (i32.const 0) (i32.const 700)) (br $on)) (i32.const 128)";
     assert_eq!(ask(&load(&tagger("", storm)), &people, "{}").tags.unwrap_err().code(), "host_call_limit");
 

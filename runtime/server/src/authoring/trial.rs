@@ -85,13 +85,13 @@ pub fn run(app: &App, trial: &Trial) -> anyhow::Result<Vec<Line>> {
     match &trial.plugin.program {
         Program::Strategy(strategy) => pages(app, trial, strategy, visitors),
         Program::Tagger(tagger) => {
-            Ok(visitors.map(|(visitor, known)| tags(app, trial, tagger, visitor, known)).collect())
+            Ok(visitors.map(|(visitor, known)| tags(app, trial, tagger, visitor, &known)).collect())
         }
     }
 }
 
 /// The tags of one visitor, asked twice.
-fn tags(app: &App, trial: &Trial, tagger: &Tagger, visitor: String, known: Arc<Visitor>) -> Line {
+fn tags(app: &App, trial: &Trial, tagger: &Tagger, visitor: String, known: &Visitor) -> Line {
     let (now, known, parameters) = (now_ms(), [known], trial.parameters.to_string());
     let limits = Limits { wall: Duration::from_secs(1), ..Limits::default() };
     let once = || tagger.tag(&known, now, &app.reach, &parameters, &limits);

@@ -106,7 +106,8 @@ fn page(diff: &Diff) -> String {
 fn summary(r: &Rehearsal) -> String {
     format!(
         "{} replayed: {} the same byte for byte, {:.1}% of pages changed, {:.1}% of the items stay\n  faults {:?} -> {:?}, \
-         refused {:?}, unreadable {}\n  mean fuel {:.0} -> {:.0}, median sandbox {} -> {} us, {:.1}% of reads answered live",
+         refused {:?}, unreadable {}\n  mean fuel {:.0} -> {:.0}, median sandbox {} -> {} us, slots taken by guards {} -> {}, \
+         {:.1}% of reads answered live",
         r.replayed,
         r.same,
         r.changed * 100.0,
@@ -119,6 +120,8 @@ fn summary(r: &Rehearsal) -> String {
         r.fuel[1],
         r.wall_us[0],
         r.wall_us[1],
+        r.guarded[0],
+        r.guarded[1],
         r.live * 100.0
     )
 }

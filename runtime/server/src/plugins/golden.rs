@@ -199,8 +199,8 @@ pub(super) fn tag(
 ) -> anyhow::Result<Tagged> {
     ensure!(shop <= 5_000, "the shop has {shop} items: at most 5000");
     let invented = Invented { items: shop };
-    let visitor = Arc::new(if known { invented.known() } else { Visitor::default() });
-    let visitors = vec![visitor; visitors];
+    let visitor = if known { invented.known() } else { Visitor::default() };
+    let visitors = vec![&visitor; visitors];
     Ok(plugin.tagger()?.tag(&visitors, NOW, &invented.reach(), parameters, &patient()))
 }
 

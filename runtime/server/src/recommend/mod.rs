@@ -215,7 +215,8 @@ fn record(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Compos
     let composed = compose(app, &reach, &ground, &release, &ctx);
     let taken = app.config.captures(ctx.seed, failed(&composed.answer)).then(|| {
         let (ground, catalogue) = ground.finish();
-        Taken { ctx, release, calls: recorder.take(), ground, catalogue, usage: composed.usage }
+        let (usage, guarded) = (composed.usage, composed.removed.len());
+        Taken { ctx, release, calls: recorder.take(), ground, catalogue, usage, guarded }
     });
     (composed, taken)
 }

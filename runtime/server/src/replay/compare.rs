@@ -33,6 +33,8 @@ pub struct Diff {
     pub fuel: [u64; 2],
     /// Microseconds in the sandbox, then and now.
     pub wall_us: [u64; 2],
+    /// Slots that guards took out of the strategy's page, then and now.
+    pub guarded: [u32; 2],
     /// Host operations that reached for data, and how many of them the capture could not answer.
     pub reached: [usize; 2],
     /// The slots that differ.
@@ -82,6 +84,7 @@ impl Diff {
             faults: [fault(&before), fault(&after)],
             fuel: [costs.before.fuel, costs.after.fuel],
             wall_us: [costs.before.wall_us, costs.after.wall_us],
+            guarded: [costs.before.guarded, costs.after.guarded],
             reached: [costs.calls, costs.live],
             slots: changed,
             degraded: [before.degraded, after.degraded],
@@ -110,6 +113,8 @@ pub struct Rehearsal {
     pub fuel: [f64; 2],
     /// Median microseconds in the sandbox, then and now.
     pub wall_us: [u64; 2],
+    /// Slots that guards took out, then and now.
+    pub guarded: [u64; 2],
     /// Share of the data reached for that had to come from the live server.
     pub live: f64,
     /// The answers that changed the most, at most 20 of them.
@@ -135,6 +140,7 @@ impl Rehearsal {
             self.fuel[at] += diff.fuel[at] as f64;
             self.walls[at].push(diff.wall_us[at]);
             self.reached[at] += diff.reached[at];
+            self.guarded[at] += u64::from(diff.guarded[at]);
         }
         if !diff.same {
             self.examples.push(diff);

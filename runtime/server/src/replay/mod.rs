@@ -83,7 +83,7 @@ pub fn replay(app: &App, capture: Capture, with: &With) -> Result<Diff, ApiError
     let release = Release { number, ..made };
     let (player, reach) = Player::over(&app.reach, restored.calls);
     let ground = RecordedGround::new(app, restored.ground, &restored.items);
-    let Composed { mut answer, usage, .. } = compose(app, &reach, &ground, &release, &restored.ctx);
+    let Composed { mut answer, usage, removed, .. } = compose(app, &reach, &ground, &release, &restored.ctx);
     // The edge says these after composing.
     if !restored.answer.unknown_items.is_empty() {
         answer.degraded.push("unknown_items".to_owned());
@@ -92,7 +92,7 @@ pub fn replay(app: &App, capture: Capture, with: &With) -> Result<Diff, ApiError
     answer.variants.clone_from(&restored.answer.variants);
     let now = comparable(&answer).map_err(ApiError::internal)?;
     let (calls, live) = player.counts();
-    let (before, after) = (before, CapturedUsage::from(&usage));
+    let (before, after) = (before, CapturedUsage::new(&usage, removed.len()));
     Ok(Diff::new(restored.answer, answer, stored == now, compare::Costs { before, after, calls, live }))
 }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Raised when the shape below changes: an older capture is then told apart and not misread.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// What one composition leaves behind, still in the process's own terms.
 pub(crate) struct Taken {
@@ -32,6 +32,7 @@ pub(crate) struct Taken {
     pub ground: GroundTape,
     pub catalogue: Arc<Catalogue>,
     pub usage: Usage,
+    pub guarded: usize,
 }
 
 /// A stored capture.
@@ -76,12 +77,15 @@ pub struct CapturedUsage {
     pub memory: u64,
     /// Host calls.
     pub host_calls: u32,
+    /// Slots that guards took out of its page.
+    pub guarded: u32,
 }
 
-impl From<&Usage> for CapturedUsage {
-    fn from(usage: &Usage) -> Self {
-        let wall_us = usage.wall.as_micros() as u64;
-        Self { fuel: usage.fuel, wall_us, memory: usage.memory as u64, host_calls: usage.host_calls }
+impl CapturedUsage {
+    /// Of a call whose page lost so many slots to the guards.
+    pub(super) fn new(usage: &Usage, guarded: usize) -> Self {
+        let (wall_us, memory, guarded) = (usage.wall.as_micros() as u64, usage.memory as u64, guarded as u32);
+        Self { fuel: usage.fuel, wall_us, memory, host_calls: usage.host_calls, guarded }
     }
 }
 
@@ -285,7 +289,7 @@ impl Capture {
                 .collect(),
             popular: taken.ground.popular.iter().map(|(limit, rows)| (*limit as u32, namer.places(rows))).collect(),
             answer: comparable(answer)?,
-            usage: CapturedUsage::from(&taken.usage),
+            usage: CapturedUsage::new(&taken.usage, taken.guarded),
             // The last: everything above names its items here.
             items: namer.items,
         })
