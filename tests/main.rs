@@ -1,9 +1,13 @@
 //! The one integration-test binary.
 
+#[path = "cases/audience.rs"]
+mod audience;
 #[path = "cases/authoring.rs"]
 mod authoring;
 #[path = "cases/browser.rs"]
 mod browser;
+#[path = "cases/campaigns.rs"]
+mod campaigns;
 #[path = "cases/contract.rs"]
 mod contract;
 #[path = "cases/durability.rs"]

@@ -12,6 +12,7 @@ pub mod page;
 pub mod reach;
 pub mod request;
 pub mod source;
+pub mod tag;
 pub mod visitor;
 
 pub use candidates::{Candidates, Retrieved};
@@ -21,6 +22,7 @@ pub use page::{Page, Shelf};
 pub use reach::{ColumnValues, Columns, Reach, ReachError, Retrieval, Scoring};
 pub use request::{Request, RequestContext};
 pub use source::{Basis, Scope, Source, SourceSpec};
+pub use tag::{Affinity, Layer, Members, Segment, SegmentRule, Tag, TagRule, Tagger};
 pub use visitor::{Interaction, ItemHistory, Visitor};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -1,5 +1,6 @@
 //! The one place that builds everything.
 
+use crate::audience::Audiences;
 use crate::breaker::Breakers;
 use crate::config::Config;
 use crate::embeddings::EmbeddingStore;
@@ -34,6 +35,8 @@ pub struct App {
     pub plugins: Plugins,
     /// Scenarios.
     pub scenarios: Scenarios,
+    /// Tags and segments.
+    pub audiences: Audiences,
     /// Which components are not run for a while.
     pub breakers: Breakers,
     /// Where strategies and models run.
@@ -78,6 +81,10 @@ impl App {
         let models = ModelStore::load(Arc::clone(&state))?;
         let embeddings = EmbeddingStore::load(Arc::clone(&state), Arc::clone(&spaces), Arc::clone(&vectors))?;
         let scenarios = Scenarios::load(Arc::clone(&state), &plugins)?;
+        if let Some(at) = config.frozen_clock {
+            state.folds.audience.freeze(at);
+        }
+        let audiences = Audiences::load(Arc::clone(&state))?;
         let live = LiveReach {
             state: Arc::clone(&state),
             spaces,
@@ -86,6 +93,7 @@ impl App {
             filters: Filters::default(),
         };
         let app = Self {
+            audiences,
             breakers: Breakers::default(),
             pool: CpuPool::new(config.threads(), config.compose_queue)?,
             metrics: Metrics::new()?,

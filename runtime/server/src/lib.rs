@@ -5,6 +5,7 @@
 //! -> the answer.
 
 pub mod app;
+pub mod audience;
 pub mod authoring;
 pub mod breaker;
 pub mod cli;

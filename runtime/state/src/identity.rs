@@ -93,6 +93,7 @@ impl State {
         let (people, audit) = (Arc::clone(&self.people), Arc::clone(&self.audit));
         let (log, folds) = (Arc::clone(&self.log), Arc::clone(&self.folds));
         let (captures, person) = (Arc::clone(&self.captures), self.people.of(id));
+        let campaigns = Arc::clone(&self.campaigns);
         let (keys, erased) = self.writer()?.between_commits(move || -> Result<_> {
             let keys = people.keys(&person);
             let known = keys.len() > 1 || !folds.visitor(&person).is_unknown();
@@ -104,6 +105,7 @@ impl State {
             folds.remove_visitor(&person);
             let erased = erase(&keys, &*log, &captures)?;
             people.forget(&person)?;
+            campaigns.forget(&keys)?;
             // what was not known but captured leaves its proof too
             if known || erased.events > 0 || erased.captures > 0 {
                 prove(&audit, &keys, erased)?;

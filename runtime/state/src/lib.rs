@@ -10,6 +10,8 @@
 //! | [`catalogue`] | items as immutable columns, swapped whole |
 //! | [`log`] | events: append once, in order, durable before acknowledged |
 //! | [`fold`] | visitors and item statistics, folded from the log |
+//! | [`campaigns`] | quotas that stop exactly at their number |
+//! | [`audience`] | tags and segments of visitors |
 //! | [`sources`] | candidates from the catalogue and the folds |
 //! | [`columns`] | values of items, visitors and both together, for filters, formulas and models |
 //! | [`registry`] | named, versioned JSON documents |
@@ -19,8 +21,10 @@
 //! | [`captures`] | answers with everything they depended on |
 //! | [`vectors`] | embeddings that changed after their space was stored whole |
 
+pub mod audience;
 pub mod audit;
 pub mod blobs;
+pub mod campaigns;
 pub mod captures;
 pub mod catalogue;
 pub mod columns;
@@ -36,8 +40,10 @@ pub mod sources;
 mod state;
 pub mod vectors;
 
+pub use audience::{Audience, Estimate, Progress};
 pub use audit::{Audit, AuditFilter, Entry};
 pub use blobs::BlobStore;
+pub use campaigns::{Campaign, Campaigns, Outcome, Reservation};
 pub use captures::{CaptureFilter, CaptureHead, Captures};
 pub use catalogue::{Catalogue, CatalogueStore, Item, Rejected, Stock, Symbols, UpsertReport};
 pub use error::{Result, StateError};

@@ -1,7 +1,9 @@
 //! A data directory, opened: the parts of this crate put together.
 
+use crate::audience::Sweeper;
 use crate::audit::Audit;
 use crate::blobs::BlobStore;
+use crate::campaigns::Campaigns;
 use crate::captures::Captures;
 use crate::catalogue::CatalogueStore;
 use crate::error::{Result, StateError};
@@ -34,6 +36,8 @@ pub struct State {
     pub folds: Arc<Folds>,
     /// The event log, for reading. Append through the state, or the folds will not know.
     pub log: Arc<dyn EventLog>,
+    /// Quotas.
+    pub campaigns: Arc<Campaigns>,
     /// Who is who.
     pub people: Arc<People>,
     /// What was done to people's data.
@@ -50,6 +54,8 @@ pub struct State {
     folder: Option<PathBuf>,
     /// `None` in a read-only view.
     writer: Option<Writer>,
+    /// Labels everybody when definitions change. `None` in a read-only view.
+    _sweeper: Option<Sweeper>,
     keeper: OnceLock<Keeper>,
     /// Keeps other processes out until the writer has stopped.
     _lock: Option<File>,
@@ -83,6 +89,8 @@ impl State {
         let catalogue = Arc::new(CatalogueStore::open_read_only(dir)?);
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open_read_only(dir)?);
         let people = Arc::new(People::open_read_only(dir)?);
+        let campaigns = Arc::new(Campaigns::open_read_only(dir)?);
+        catalogue.watch(campaigns.items());
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue), Arc::clone(&people)));
         rebuild(&*log, &folds, until)?;
         Ok(Self {
@@ -90,6 +98,7 @@ impl State {
             folds,
             log,
             people,
+            campaigns,
             audit: Arc::new(Audit::open_read_only(dir)?),
             registry: Arc::new(SqliteRegistry::open_read_only(dir)?),
             blobs: Arc::new(BlobStore::open(Some(dir))?),
@@ -97,6 +106,7 @@ impl State {
             vectors: Arc::new(VectorLog::open_read_only(dir)?),
             folder: None,
             writer: None,
+            _sweeper: None,
             keeper: OnceLock::new(),
             _lock: None,
         })
@@ -108,15 +118,19 @@ impl State {
         // what is stored names visitors by the secret: a new one would make strangers of all
         let people = Arc::new(People::open(dir, log.last_offset() == 0)?);
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue), Arc::clone(&people)));
+        let campaigns = Arc::new(Campaigns::open(dir)?);
+        catalogue.watch(campaigns.items());
         let (audit, captures) = (Arc::new(Audit::open(dir)?), Arc::new(Captures::open(dir)?));
         identity::finish_erasures(&audit, &*log, &captures, &people)?;
         rebuild(&*log, &folds, TimeMs::MAX)?;
+        let sweeper = Sweeper::start(Arc::clone(&folds))?;
         let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
         Ok(Self {
             catalogue,
             folds,
             log,
             people,
+            campaigns,
             audit,
             registry: Arc::new(SqliteRegistry::open(dir)?),
             blobs: Arc::new(BlobStore::open(dir)?),
@@ -124,6 +138,7 @@ impl State {
             vectors: Arc::new(VectorLog::open(dir)?),
             folder: dir.map(Path::to_path_buf),
             writer: Some(writer),
+            _sweeper: Some(sweeper),
             keeper: OnceLock::new(),
             _lock: lock,
         })

@@ -16,6 +16,7 @@ mod tests;
 mod value;
 
 use crate::{ColumnValues, ReachError};
+use std::sync::Arc;
 
 /// Longest expression, in bytes.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -109,6 +110,14 @@ impl Expression {
     #[must_use]
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// The texts that stand in it, those of lists among them.
+    #[must_use]
+    pub fn texts(&self) -> Vec<Arc<str>> {
+        let mut texts = Vec::new();
+        self.root.texts(&mut texts);
+        texts
     }
 
     /// Evaluates a condition for `len` rows.

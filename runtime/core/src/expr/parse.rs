@@ -11,6 +11,22 @@ pub(super) struct Node {
     pub kind: Kind,
 }
 
+impl Node {
+    /// Collects the texts that stand below.
+    pub(super) fn texts(&self, into: &mut Vec<Arc<str>>) {
+        match &self.kind {
+            Kind::Text(text) => into.push(Arc::clone(text)),
+            Kind::TextList(list) => into.extend(list.iter().map(Arc::clone)),
+            Kind::Number(_) | Kind::Truth(_) | Kind::NumberList(_) | Kind::Column(_) => {}
+            Kind::Compare(_, nodes) | Kind::Arithmetic(_, nodes) => nodes.iter().for_each(|node| node.texts(into)),
+            Kind::And(nodes) | Kind::Or(nodes) | Kind::In(nodes) => nodes.iter().for_each(|node| node.texts(into)),
+            Kind::Choose(nodes) => nodes.iter().for_each(|node| node.texts(into)),
+            Kind::Negate(node) | Kind::Not(node) => node.texts(into),
+            Kind::Call(_, nodes) => nodes.iter().for_each(|node| node.texts(into)),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Number(f32),

@@ -245,7 +245,11 @@ impl visitor::Host for State {
 
     fn tags(&mut self) -> Result<Vec<String>> {
         let call = self.enter()?;
-        Ok(call.ctx.visitor.tags.iter().filter(|tag| call.grants.tag(tag)).map(ToString::to_string).collect())
+        let visitor = &call.ctx.visitor;
+        // a segment is a tag of the name `segment:NAME`
+        let segments = visitor.segments.iter().map(|segment| format!("segment:{segment}"));
+        let tags = visitor.tags.iter().map(ToString::to_string).chain(segments);
+        Ok(tags.filter(|tag| call.grants.tag(tag)).collect())
     }
 
     fn recent(&mut self, kinds: Vec<types::EventKind>, limit: u32) -> Result<visitor::Interactions> {

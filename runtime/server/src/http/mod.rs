@@ -2,6 +2,7 @@
 
 mod audit;
 mod body;
+mod campaigns;
 mod catalog;
 mod edge;
 mod embeddings;
@@ -14,6 +15,8 @@ mod plugins;
 mod recommend;
 mod replays;
 mod scenarios;
+mod segments;
+mod tags;
 mod visitors;
 
 pub use openapi::ApiDoc;
@@ -42,6 +45,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/plugins", get(plugins::list))
         .route("/v1/plugins/{name}", get(plugins::get))
         .route("/v1/plugins/{name}/versions/{version}", put(plugins::put))
+        .route("/v1/segments/{name}/members", get(segments::export).put(segments::import).post(segments::match_ids))
         .layer(large)
         .route("/v1/recommend", post(recommend::recommend))
         .route("/v1/catalog/items/{id}", get(catalog::get).patch(catalog::patch).delete(catalog::delete))
@@ -54,6 +58,16 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/scenarios/{name}/releases", post(scenarios::release))
         .route("/v1/scenarios/{name}/promote", post(scenarios::promote))
         .route("/v1/scenarios/{name}/rollback", post(scenarios::rollback))
+        .route("/v1/campaigns", get(campaigns::list))
+        .route("/v1/campaigns/{name}", get(campaigns::get).put(campaigns::put).delete(campaigns::delete))
+        .route("/v1/campaigns/{name}/reservations", post(campaigns::reserve))
+        .route("/v1/campaigns/{name}/reservations/{id}", axum::routing::delete(campaigns::release))
+        .route("/v1/tags", get(tags::list))
+        .route("/v1/tags/{name}", get(tags::get).put(tags::put).delete(tags::delete))
+        .route("/v1/segments", get(segments::list))
+        .route("/v1/segments/size", post(segments::estimate))
+        .route("/v1/segments/{name}", get(segments::get).put(segments::put).delete(segments::delete))
+        .route("/v1/segments/{name}/size", get(segments::size))
         .route("/v1/captures", get(replays::list))
         .route("/v1/captures/{request_id}", get(replays::get))
         .route("/v1/replays", post(replays::post))

@@ -1,6 +1,9 @@
 //! `/openapi.json`, generated from the handlers.
 
-use super::{audit, catalog, embeddings, events, models, operate, plugins, recommend, replays, scenarios, visitors};
+use super::{
+    audit, campaigns, catalog, embeddings, events, models, operate, plugins, recommend, replays, scenarios, segments,
+    tags, visitors,
+};
 use axum::Json;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
@@ -18,6 +21,25 @@ use utoipa::{Modify, OpenApi};
         visitors::link,
         visitors::unlink,
         audit::list,
+        campaigns::list,
+        campaigns::get,
+        campaigns::put,
+        campaigns::delete,
+        campaigns::reserve,
+        campaigns::release,
+        tags::list,
+        tags::get,
+        tags::put,
+        tags::delete,
+        segments::list,
+        segments::get,
+        segments::put,
+        segments::delete,
+        segments::size,
+        segments::estimate,
+        segments::export,
+        segments::import,
+        segments::match_ids,
         catalog::upsert,
         catalog::get,
         catalog::patch,

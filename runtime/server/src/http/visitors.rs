@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use qianmian_core::Visitor;
+use qianmian_state::audience::price_band;
 use qianmian_state::people::MOST_IDS;
 use qianmian_state::{Catalogue, Linked, Member, StateError};
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,6 @@ fn profile(catalogue: &Catalogue, visitor: &Visitor) -> Value {
     let symbols = |of: &rustc_hash::FxHashMap<u32, f32>| {
         interests(of.iter().map(|(symbol, weight)| (catalogue.symbols.text(*symbol).to_string(), *weight)))
     };
-    let price = |band: i8| format!("{}-{}", f64::from(band).exp2(), f64::from(band + 1).exp2());
     let attributes: Map<String, Value> =
         visitor.attributes.iter().map(|(name, value)| (name.to_string(), (**value).into())).collect();
     json!({
@@ -65,7 +65,7 @@ fn profile(catalogue: &Catalogue, visitor: &Visitor) -> Value {
         "attributes": attributes, "tags": texts(&visitor.tags), "segments": texts(&visitor.segments),
         "categories": symbols(&visitor.categories), "brands": symbols(&visitor.brands),
         "channels": interests(visitor.channels.iter().map(|(name, weight)| (name.to_string(), *weight))),
-        "prices": interests(visitor.prices.iter().map(|(band, weight)| (price(*band), *weight))),
+        "prices": interests(visitor.prices.iter().map(|(band, weight)| (price_band(*band), *weight))),
         "hours": interests(visitor.hours.iter().map(|(hour, weight)| (hour.to_string(), *weight))),
         "recent": recent, "items": items,
     })
@@ -90,7 +90,9 @@ pub(super) async fn erase(State(app): State<Arc<App>>, Path(id): Path<String>) -
     blocking(move || {
         // Answers on their way to the captures must not come after the erasure.
         app.captures().flush();
+        let keys = app.state.people.keys(&app.state.people.of(&id));
         let erased = app.state.erase_visitor(&id).map_err(ApiError::internal)?;
+        app.audiences.strike(&keys)?;
         if erased.events == 0 && erased.captures == 0 && erased.ids < 2 {
             return Err(unknown(&id));
         }

@@ -4,17 +4,19 @@ use qianmian_core::{ItemKind, TimeMs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Stock by kind. `None` means that the storefront does not count this kind: unlimited for `sellable`, none otherwise.
+/// Stock by kind. `None` means that the storefront does not count this kind: unlimited for `sellable`, none otherwise. An
+/// item may be shown while `sellable` is not counted or above 0, or `presale` is above 0, or a campaign that is open now has
+/// units of it left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stock {
-    /// Free to sell now; the guard removes items at 0.
+    /// Free to sell now; `locked` and `campaign` are not in it.
     pub sellable: Option<i64>,
     /// Held by unpaid orders.
     pub locked: Option<i64>,
     /// Set aside for campaigns.
     pub campaign: Option<i64>,
-    /// Sold before it is there.
+    /// May be ordered before it is there.
     pub presale: Option<i64>,
 }
 

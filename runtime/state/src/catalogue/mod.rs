@@ -16,6 +16,8 @@ pub use item::{Item, Stock};
 pub use store::{CatalogueStore, Rejected, UpsertReport};
 pub use symbols::Symbols;
 
+use crate::campaigns::Open;
+use arc_swap::ArcSwap;
 use qianmian_core::{ItemKind, ItemRow, TimeMs};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -57,6 +59,10 @@ pub struct Catalogue {
     pub channels: Column<Arc<[u32]>>,
     /// Symbols of the regions it may be shown in; empty means all.
     pub regions: Column<Arc<[u32]>>,
+    /// Units that may be ordered before they are there.
+    pub presale: Column<Option<i64>>,
+    /// Which items campaigns hold units of, as it changes.
+    pub campaigns: Arc<ArcSwap<Open>>,
     /// Units free to sell; `None` when the storefront does not count them.
     pub sellable: Column<Option<i64>>,
     /// Shown from this moment on; `TimeMs::MIN` when open.
@@ -115,6 +121,17 @@ impl Catalogue {
     #[must_use]
     pub fn len(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Whether there is something of a row to sell: sellable units, or presale ones, or units of a campaign that is open.
+    #[must_use]
+    pub fn in_stock(&self, row: ItemRow, now: TimeMs) -> bool {
+        let at = row.index();
+        if self.sellable[at].is_none_or(|units| units > 0) || self.presale[at].is_some_and(|units| units > 0) {
+            return true;
+        }
+        let open = |(from, to, left): &(TimeMs, TimeMs, bool)| *left && (*from..*to).contains(&now);
+        self.campaigns.load().get(&*self.ids[at]).is_some_and(|windows| windows.iter().any(open))
     }
 
     /// True when there is no row at all.

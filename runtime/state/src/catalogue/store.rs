@@ -1,6 +1,7 @@
 //! The catalogue on disk, and the one place that makes its next snapshot.
 
 use super::{Catalogue, Item, check::check};
+use crate::campaigns::Open;
 use crate::db::{self, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use arc_swap::ArcSwap;
@@ -69,6 +70,15 @@ impl CatalogueStore {
     pub fn open_read_only(dir: &Path) -> Result<Self> {
         let db = db::open_read_only(&Place::new(Some(dir), NAME), NAME, FORMAT)?;
         Ok(Self { current: ArcSwap::from_pointee(load(&db)?), db: Mutex::new(None) })
+    }
+
+    /// Has every snapshot from now on know which items campaigns hold units of.
+    pub fn watch(&self, campaigns: Arc<ArcSwap<Open>>) {
+        let _turn = self.db.lock();
+        self.swap(|next| {
+            next.campaigns = campaigns;
+            false
+        });
     }
 
     /// The catalogue now. Take it once a request and keep it.

@@ -39,6 +39,7 @@ impl Catalogue {
         Arc::make_mut(&mut self.channels).push(Arc::clone(&none));
         Arc::make_mut(&mut self.regions).push(none);
         Arc::make_mut(&mut self.sellable).push(None);
+        Arc::make_mut(&mut self.presale).push(None);
         Arc::make_mut(&mut self.valid_from).push(TimeMs::MIN);
         Arc::make_mut(&mut self.valid_to).push(TimeMs::MAX);
         Arc::make_mut(&mut self.created).push(0);
@@ -68,6 +69,7 @@ impl Catalogue {
         set(&mut self.channels, at, channels);
         set(&mut self.regions, at, regions);
         set(&mut self.sellable, at, item.stock.sellable);
+        set(&mut self.presale, at, item.stock.presale);
         set(&mut self.valid_from, at, item.valid_from.unwrap_or(TimeMs::MIN));
         set(&mut self.valid_to, at, item.valid_to.unwrap_or(TimeMs::MAX));
         let mut lists = set(&mut self.live, at, live);

@@ -1,10 +1,10 @@
 //! `item.*`: the catalogue's columns and the statistics of items.
 
 use super::{numbers, ratio};
-use crate::Catalogue;
 use crate::catalogue::number;
 use crate::fold::decay::{Decayed, days};
 use crate::fold::{Folds, ItemStats};
+use crate::{Catalogue, Stock};
 use qianmian_core::{ColumnValues, ItemRow, RequestContext};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -43,6 +43,9 @@ impl Folds {
             "stock" => {
                 numbers(rows, |row| c.sellable.get(row.index()).copied().flatten().map_or(f32::NAN, |s| s as f32))
             }
+            "stock_locked" => stock(c, rows, |stock| stock.locked),
+            "stock_campaign" => stock(c, rows, |stock| stock.campaign),
+            "stock_presale" => stock(c, rows, |stock| stock.presale),
             "age_days" => numbers(rows, |row| {
                 let created = c.created.get(row.index()).copied().filter(|created| *created > 0);
                 created.map_or(f32::NAN, |created| days(ctx.now, created) as f32)
@@ -85,6 +88,14 @@ impl Folds {
             _ => return None,
         })
     }
+}
+
+/// Units of one kind; NaN when they are not counted.
+fn stock(catalogue: &Catalogue, rows: &[ItemRow], of: impl Fn(&Stock) -> Option<i64>) -> ColumnValues {
+    numbers(rows, |row| {
+        let units = catalogue.items.get(row.index()).and_then(|item| of(&item.stock));
+        units.map_or(f32::NAN, |units| units as f32)
+    })
 }
 
 fn texts(rows: &[ItemRow], column: &[Arc<str>]) -> ColumnValues {

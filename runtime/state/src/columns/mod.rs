@@ -17,7 +17,7 @@ use qianmian_core::{ColumnValues, ItemRow, RequestContext};
 use std::sync::Arc;
 
 /// The first so many of [`NAMES`] depend on the catalogue alone.
-const OF_CATALOGUE: usize = 13;
+const OF_CATALOGUE: usize = 16;
 
 /// Every name [`Folds::column`] knows. `NAME` stands for any name.
 const NAMES: &[&str] = &[
@@ -34,6 +34,9 @@ const NAMES: &[&str] = &[
     "item.regions",
     "item.price",
     "item.stock",
+    "item.stock_locked",
+    "item.stock_campaign",
+    "item.stock_presale",
     "item.age_days",
     "item.attributes.NAME",
     "item.impressions",
@@ -60,6 +63,16 @@ const NAMES: &[&str] = &[
     "visitor.days_since_order",
     "visitor.days_since_first",
     "visitor.repeat_share",
+    "visitor.days_since_last",
+    "visitor.active_days",
+    "visitor.shares",
+    "visitor.activity",
+    "visitor.orders_90d",
+    "visitor.spend_90d",
+    "visitor.known",
+    "visitor.stage",
+    "visitor.tags",
+    "visitor.segments",
     "history.orders",
     "history.quantity",
     "history.views",

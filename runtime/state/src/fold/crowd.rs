@@ -58,11 +58,6 @@ impl Crowd {
         self.shards.iter().map(|shard| shard.read().len()).sum()
     }
 
-    /// The number of a visitor who is there.
-    pub fn number(&self, key: &str) -> Option<u32> {
-        self.shard(key).read().get(key).map(|known| known.number)
-    }
-
     /// The keys of these numbers, where they are still there.
     pub fn keys(&self, numbers: impl Iterator<Item = u32>) -> Vec<Arc<str>> {
         let keys = self.keys.read();
@@ -71,13 +66,17 @@ impl Crowd {
 
     /// Those of these numbers who are still there.
     pub fn of(&self, numbers: &[u32]) -> Vec<Numbered> {
-        let keys = self.keys.read();
-        let known = |number: &u32| {
-            let key = keys.get(*number as usize)?.clone()?;
-            let visitor = self.get(&key);
-            Some(Numbered { number: *number, key, visitor })
+        // names first: whoever makes a visitor holds a shard and then wants the names
+        let keys: Vec<(u32, Arc<str>)> = {
+            let keys = self.keys.read();
+            let known = |number: &u32| Some((*number, keys.get(*number as usize)?.clone()?));
+            numbers.iter().filter_map(known).collect()
         };
-        numbers.iter().filter_map(known).collect()
+        let one = |(number, key): (u32, Arc<str>)| {
+            let visitor = Arc::clone(&self.shard(&key).read().get(&key)?.visitor);
+            Some(Numbered { number, key, visitor })
+        };
+        keys.into_iter().filter_map(one).collect()
     }
 
     /// Everybody in one shard.
@@ -136,7 +135,7 @@ mod tests {
         let bump = |visitor: &mut Visitor| visitor.events += 1;
         assert_eq!([crowd.edit("a", bump), crowd.edit("b", bump), crowd.edit("a", bump)], [0, 1, 0]);
         assert_eq!((crowd.get("a").events, crowd.get("c").events, crowd.len()), (2, 0, 2));
-        assert_eq!((crowd.remove("a"), crowd.remove("a"), crowd.number("a")), (Some(0), None, None));
+        assert_eq!((crowd.remove("a"), crowd.remove("a")), (Some(0), None));
         assert_eq!(crowd.edit("a", bump), 2);
         assert_eq!(crowd.keys([0, 1, 2, 9].into_iter()), ["b".into(), "a".into()]);
         assert_eq!((0..SHARDS).map(|shard| crowd.everybody(shard).len()).sum::<usize>(), 2);

@@ -28,6 +28,7 @@ pub use pairs::{NEIGHBOURS, Neighbour, PairCount, SHRINK};
 pub use stats::{ItemStats, Totals};
 pub use trends::TRENDING;
 
+use crate::audience::Audience;
 use crate::people::People;
 use crate::{Catalogue, CatalogueStore};
 use arc_swap::ArcSwap;
@@ -35,7 +36,7 @@ use crowd::Crowd;
 use pairs::{Lists, PairValue, Pairs};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use qianmian_core::{Event, EventKind, ItemRow, TimeMs, Visitor};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use stats::Statistics;
 use std::sync::Arc;
 use trends::{Follow, TrendLists, Trends};
@@ -66,6 +67,8 @@ pub struct Folds {
     /// One writer at a time; also guards what only the writer needs.
     writer: Mutex<Writer>,
     people: Arc<People>,
+    /// Tags and segments.
+    pub audience: Audience,
     pub(crate) crowd: Crowd,
     stats: RwLock<Statistics>,
     bought: RwLock<Pairs<PairCount>>,
@@ -79,6 +82,8 @@ pub struct Folds {
 #[derive(Default)]
 struct Writer {
     trends: Trends,
+    /// Numbers of the visitors whose labels may be out of date.
+    touched: FxHashSet<u32>,
     /// Of the catalogue the trending lists were made with.
     version: u64,
 }
@@ -90,6 +95,7 @@ impl Folds {
         Self {
             store,
             people,
+            audience: Audience::default(),
             writer: Mutex::default(),
             crowd: Crowd::default(),
             stats: RwLock::default(),
@@ -113,11 +119,45 @@ impl Folds {
         for event in events {
             let (own, rest) = rows.split_at(event.items.len());
             rows = rest;
-            self.fold(&mut writer.trends, &catalogue, event, own);
+            self.fold(&mut writer, &catalogue, event, own);
+        }
+        if !self.audience.is_idle() {
+            let touched: Vec<u32> = writer.touched.drain().collect();
+            self.label(&touched);
+        }
+        writer.touched.clear();
+    }
+
+    /// Labels visitors anew, of whose writer it is the turn.
+    fn label(&self, numbers: &[u32]) {
+        let catalogue = self.store.current();
+        for portion in numbers.chunks(4096) {
+            // the snapshots are given back before anything changes, or each would be copied
+            let changed = {
+                let crowd = self.crowd.of(portion);
+                self.audience.relabel(&crowd, &catalogue, &self.people)
+            };
+            for one in changed {
+                self.crowd.change(&one.key, |visitor| {
+                    visitor.tags = one.tags;
+                    visitor.segments = one.segments;
+                });
+            }
         }
     }
 
-    fn fold(&self, trends: &mut Trends, catalogue: &Catalogue, event: &Event, rows: &[ItemRow]) {
+    /// Labels visitors anew.
+    pub(crate) fn relabel(&self, numbers: &[u32]) {
+        let _turn = self.writer.lock();
+        self.label(numbers);
+    }
+
+    /// The catalogue as it is now.
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        self.store.current()
+    }
+
+    fn fold(&self, writer: &mut Writer, catalogue: &Catalogue, event: &Event, rows: &[ItemRow]) {
         let lines = lines(catalogue, event, rows);
         let moment = Moment::of(event);
         let (kind, time) = (moment.kind, moment.time);
@@ -127,12 +167,14 @@ impl Folds {
         for step in visitors::steps(kind, &lines) {
             let mut trace = Trace::default();
             if let Some(key) = visitor {
-                self.people.with_person(key, |person| {
+                let number = self.people.with_person(key, |person| {
                     self.crowd.edit(person, |visitor| {
                         trace = visitors::fold(visitor, catalogue, step, moment);
-                        tags.clone_from(&visitor.tags);
+                        tags.clear();
+                        tags.extend(visitor.tags.iter().filter(|tag| built_in(tag)).map(Arc::clone));
                     })
                 });
+                writer.touched.insert(number);
             }
             self.count(step, &trace, kind, time);
             self.pair(step, &trace, kind, time);
@@ -143,7 +185,7 @@ impl Folds {
             let rows: Vec<u32> = lines.iter().map(|line| line.row).collect();
             let mut scopes = vec![(Follow::Channel, &*event.channel), (Follow::Region, &*event.region)];
             scopes.extend(tags.iter().map(|tag| (Follow::Tag, &**tag)));
-            trends.add(&rows, weight, time, &scopes);
+            writer.trends.add(&rows, weight, time, &scopes);
         }
     }
 
@@ -273,7 +315,13 @@ impl Folds {
     /// Forgets a visitor. What they did stays in the counts of items, which name nobody. False when unknown.
     pub fn remove_visitor(&self, person: &str) -> bool {
         let _turn = self.writer.lock();
-        self.crowd.remove(person).is_some()
+        self.forget(person)
+    }
+
+    fn forget(&self, person: &str) -> bool {
+        let number = self.crowd.remove(person);
+        number.iter().for_each(|number| self.audience.forget(*number));
+        number.is_some()
     }
 
     /// Folds a person anew from their own events, in log order: after their ids were linked or unlinked. Counts of items
@@ -289,10 +337,18 @@ impl Folds {
                 visitors::fold(&mut visitor, &catalogue, step, Moment::of(event));
             }
         }
+        // with what was carried before, what is carried now tells what changed
+        let before = self.crowd.get(person);
+        let labels = (before.tags.iter().filter(|tag| !built_in(tag)).map(Arc::clone), before.segments.clone());
+        visitor.tags.extend(labels.0);
+        visitor.segments = labels.1;
         if visitor.is_unknown() {
-            self.crowd.remove(person);
+            self.forget(person);
         } else {
-            self.crowd.edit(person, |known| *known = visitor);
+            let number = self.crowd.edit(person, |known| *known = visitor);
+            if !self.audience.is_idle() {
+                self.label(&[number]);
+            }
         }
     }
 
@@ -309,8 +365,7 @@ impl Folds {
     pub fn expire_visitors(&self, before: TimeMs) -> usize {
         let _turn = self.writer.lock();
         let idle = (0..crowd::SHARDS).flat_map(|shard| self.crowd.everybody(shard));
-        let idle =
-            idle.filter(|one| one.visitor.last_seen < before).filter(|one| self.crowd.remove(&one.key).is_some());
+        let idle = idle.filter(|one| one.visitor.last_seen < before).filter(|one| self.forget(&one.key));
         idle.count()
     }
 
@@ -351,6 +406,11 @@ impl Folds {
     pub(crate) fn trending(&self) -> Arc<TrendLists> {
         self.trending.load_full()
     }
+}
+
+/// Tags the folds make themselves.
+pub(crate) fn built_in(tag: &str) -> bool {
+    tag.starts_with("stage:") || tag.starts_with("prefers:")
 }
 
 /// The distinct items of an event in order of appearance, quantities summed.

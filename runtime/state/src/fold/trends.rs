@@ -11,7 +11,7 @@ pub const TRENDING: usize = 500;
 /// Scopes followed of each sort: more (a sender that invents regions) are not.
 const MAX_SCOPES: usize = 1024;
 /// Events a tag's visitors must have made before its list is used.
-const ENOUGH_EVENTS: u32 = 50;
+pub(crate) const ENOUGH_EVENTS: u32 = 50;
 
 /// A row and `log2(value) + time / half_life`, best first.
 pub(crate) type TrendList = Arc<[(u32, f64)]>;
@@ -25,12 +25,12 @@ pub(crate) enum Follow {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Trend {
+pub(crate) struct Trend {
     marks: FxHashMap<u32, f64>,
     events: u32,
     dirty: bool,
     /// By kind, and over all kinds last.
-    lists: [TrendList; 6],
+    pub lists: [TrendList; 6],
 }
 
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,7 @@ pub(crate) fn interest(kind: EventKind) -> f64 {
 }
 
 impl Trend {
-    fn add(&mut self, rows: &[u32], weight: f64, time: TimeMs) {
+    pub fn add(&mut self, rows: &[u32], weight: f64, time: TimeMs) {
         for row in rows {
             let mark = self.marks.entry(*row).or_insert(f64::NEG_INFINITY);
             *mark = landmark_add(*mark, weight, time, WEEK);
@@ -60,7 +60,7 @@ impl Trend {
         self.dirty = true;
     }
 
-    fn refresh(&mut self, catalogue: &Catalogue) {
+    pub fn refresh(&mut self, catalogue: &Catalogue) {
         if !std::mem::take(&mut self.dirty) {
             return;
         }

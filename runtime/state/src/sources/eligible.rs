@@ -69,7 +69,7 @@ impl<'a> Gate<'a> {
         if !c.is_live(row) {
             return Err(Ineligible::NotLive);
         }
-        if c.sellable[at].is_some_and(|units| units <= 0) {
+        if !c.in_stock(row, self.now) {
             return Err(Ineligible::NoStock);
         }
         if self.now < c.valid_from[at] {

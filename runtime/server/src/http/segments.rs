@@ -1,0 +1,245 @@
+//! Segments: definitions, sizes with a sample, lists brought in and taken out.
+
+use super::body;
+use super::catalog::blocking;
+use super::tags::Backfill;
+use crate::app::App;
+use crate::audience::{self, SEGMENT, SegmentSpec};
+use crate::error::{ApiError, Problem};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use qianmian_core::expr::Expression;
+use qianmian_state::Estimate;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Visitors that are looked at for the size of a condition that is no segment yet.
+const LOOK: usize = 100_000;
+/// Keys of a sample, and most of them.
+const SAMPLE: usize = 20;
+const MOST_SAMPLE: usize = 1_000;
+/// Most ids of a list.
+const MOST_IDS: usize = 5_000_000;
+
+/// A segment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SegmentView {
+    name: String,
+    /// Raised with every change.
+    version: u32,
+    spec: SegmentSpec,
+    /// Visitors in it now.
+    size: u64,
+    backfill: Backfill,
+}
+
+/// How many are in it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Size {
+    /// Counted, or estimated where `exact` is false.
+    size: u64,
+    /// Visitors there are.
+    visitors: u64,
+    /// Visitors looked at.
+    looked_at: u64,
+    /// False for an estimate, and while a back-fill is under way.
+    exact: bool,
+    /// Keys of some members.
+    sample: Vec<String>,
+}
+
+impl Size {
+    fn of(estimate: Estimate, exact: bool) -> Self {
+        let Estimate { size, visitors, looked_at, sample } = estimate;
+        let exact = exact && looked_at >= visitors;
+        Self { size, visitors, looked_at, exact, sample: sample.iter().map(ToString::to_string).collect() }
+    }
+}
+
+fn view(app: &App, name: &str) -> Result<SegmentView, ApiError> {
+    let (document, spec) = audience::segment(app, name)?;
+    let audience = &app.state.folds.audience;
+    Ok(SegmentView {
+        name: name.to_owned(),
+        version: document.version,
+        spec,
+        size: audience.size(name).unwrap_or(0),
+        backfill: audience.progress().into(),
+    })
+}
+
+/// Every segment.
+#[utoipa::path(get, path = "/v1/segments", tag = "strategy", responses((status = 200, body = Vec<SegmentView>)))]
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<SegmentView>>, ApiError> {
+    blocking(move || {
+        let documents = app.state.registry.list(SEGMENT).map_err(ApiError::internal)?;
+        documents.iter().map(|document| view(&app, &document.name)).collect::<Result<_, _>>().map(Json)
+    })
+    .await
+}
+
+/// One segment.
+#[utoipa::path(get, path = "/v1/segments/{name}", tag = "strategy", params(("name" = String, Path)),
+    responses((status = 200, body = SegmentView), (status = 404, body = Problem)))]
+pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<SegmentView>, ApiError> {
+    blocking(move || view(&app, &name).map(Json)).await
+}
+
+/// Creates or changes a segment by a condition.
+#[utoipa::path(put, path = "/v1/segments/{name}", tag = "strategy", params(("name" = String, Path)),
+    request_body = Condition,
+    responses((status = 200, body = SegmentView), (status = 400, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<SegmentView>, ApiError> {
+    let Condition { when, about } = body::json(&bytes)?;
+    blocking(move || {
+        app.audiences.put_segment(&name, &SegmentSpec::When { when, about })?;
+        view(&app, &name).map(Json)
+    })
+    .await
+}
+
+/// Takes a segment away.
+#[utoipa::path(delete, path = "/v1/segments/{name}", tag = "strategy", params(("name" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
+    blocking(move || {
+        audience::segment(&app, &name)?;
+        app.audiences.delete(SEGMENT, &name)?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+/// A condition over a visitor's columns.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Condition {
+    /// CEL: `'value:high' in visitor.tags && visitor.days_since_order < 30.0`.
+    when: String,
+    /// For people.
+    #[serde(default)]
+    about: String,
+}
+
+/// How many members to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sampled {
+    /// Keys of the sample, at most 1,000; 20 without it.
+    sample: Option<usize>,
+}
+
+type Asked = Result<Query<Sampled>, axum::extract::rejection::QueryRejection>;
+
+fn sampled(asked: Asked) -> Result<usize, ApiError> {
+    let Query(asked) = asked.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let sample = asked.sample.unwrap_or(SAMPLE);
+    if sample > MOST_SAMPLE {
+        let detail = format!("sample is {sample}: at most {MOST_SAMPLE}; GET .../members gives all");
+        return Err(ApiError::bad_request("limit_out_of_range", detail));
+    }
+    Ok(sample)
+}
+
+/// How many visitors are in a segment, and some of them.
+#[utoipa::path(get, path = "/v1/segments/{name}/size", tag = "strategy", params(("name" = String, Path), Sampled),
+    responses((status = 200, body = Size), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn size(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    asked: Asked,
+) -> Result<Json<Size>, ApiError> {
+    let sample = sampled(asked)?;
+    blocking(move || {
+        audience::segment(&app, &name)?;
+        let estimate = app.state.folds.segment(&name, sample).unwrap_or_default();
+        Ok(Json(Size::of(estimate, app.state.folds.audience.progress().finished)))
+    })
+    .await
+}
+
+/// How many visitors a condition would be true for: before it is a segment.
+#[utoipa::path(post, path = "/v1/segments/size", tag = "strategy", request_body = Condition,
+    responses((status = 200, body = Size), (status = 400, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn estimate(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Json<Size>, ApiError> {
+    let asked: Condition = body::json(&bytes)?;
+    let when = Expression::parse(&asked.when)
+        .map_err(|error| ApiError::unprocessable("bad_expression", format!("when: {error}, in: {}", asked.when)))?;
+    blocking(move || {
+        let bad = |error| ApiError::unprocessable("bad_expression", format!("when: {error}"));
+        app.state.folds.estimate(&when, LOOK, SAMPLE).map(|found| Json(Size::of(found, true))).map_err(bad)
+    })
+    .await
+}
+
+/// Takes the keys of all members out, one a line.
+#[utoipa::path(get, path = "/v1/segments/{name}/members", tag = "strategy", params(("name" = String, Path)), responses(
+    (status = 200, description = "Keys, one a line", body = String, content_type = "text/plain"),
+    (status = 404, body = Problem)))]
+pub(super) async fn export(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    blocking(move || {
+        audience::segment(&app, &name)?;
+        let found = app.state.folds.segment(&name, usize::MAX).unwrap_or_default();
+        let lines: String = found.sample.iter().flat_map(|key| [&**key, "\n"]).collect();
+        Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines).into_response())
+    })
+    .await
+}
+
+fn ids(bytes: &Bytes) -> Result<Vec<String>, ApiError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| ApiError::bad_request("bad_list", format!("the list is not UTF-8: {error}")))?;
+    let ids: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if let Some(at) = ids.iter().position(|id| id.len() > 256) {
+        return Err(ApiError::unprocessable("bad_list", format!("id {at} has {} bytes, at most 256", ids[at].len())));
+    }
+    if ids.is_empty() || ids.len() > MOST_IDS {
+        let detail = format!("{} ids: 1 to {MOST_IDS} expected, one a line", ids.len());
+        return Err(ApiError::unprocessable("bad_list", detail));
+    }
+    Ok(ids)
+}
+
+/// Makes a segment of a list of visitor ids, one a line. Only their keys are kept.
+#[utoipa::path(put, path = "/v1/segments/{name}/members", tag = "strategy", params(("name" = String, Path)),
+    request_body(content = String, content_type = "text/plain", description = "One id a line"),
+    responses((status = 200, body = SegmentView), (status = 400, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<SegmentView>, ApiError> {
+    blocking(move || {
+        app.audiences.import(&name, &ids(&bytes)?, String::new())?;
+        view(&app, &name).map(Json)
+    })
+    .await
+}
+
+/// Tells which of these ids, one a line, are members: the way to a list of ids, which are not kept here.
+#[utoipa::path(post, path = "/v1/segments/{name}/members", tag = "strategy", params(("name" = String, Path)),
+    request_body(content = String, content_type = "text/plain", description = "One id a line"), responses(
+    (status = 200, description = "Those that are members, one a line", body = String, content_type = "text/plain"),
+    (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn match_ids(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    bytes: Bytes,
+) -> Result<Response, ApiError> {
+    blocking(move || {
+        audience::segment(&app, &name)?;
+        let inside = |id: &String| app.state.visitor(id).segments.iter().any(|segment| **segment == *name);
+        let found: Vec<String> = ids(&bytes)?.into_iter().filter(inside).collect();
+        let lines: String = found.iter().flat_map(|id| [id.as_str(), "\n"]).collect();
+        Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines).into_response())
+    })
+    .await
+}

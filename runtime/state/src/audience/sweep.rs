@@ -1,0 +1,140 @@
+//! The thread that goes over everybody: after a change of definitions, and now and then because time passes.
+
+use super::SegmentTrends;
+use super::rfm::Buyers;
+use crate::error::{Result, StateError};
+use crate::fold::Folds;
+use crate::fold::crowd::{Numbered, SHARDS};
+use crate::fold::trends::{self, Trend};
+use qianmian_core::{DAY_MS, TimeMs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Time alone changes what conditions say of days; they are looked at so often, and at most a twentieth of the time.
+const EVERY: Duration = Duration::from_secs(30);
+/// Visitors labelled under one lock of the folds.
+const PORTION: usize = 2_048;
+/// Members of a segment whose interactions its trending list is made of.
+const TREND_MEMBERS: usize = 20_000;
+/// Interactions of so many days count there.
+const TREND_DAYS: TimeMs = 28;
+
+/// The thread. Dropping it stops it.
+pub(crate) struct Sweeper {
+    stop: Arc<AtomicBool>,
+    folds: Arc<Folds>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sweeper {
+    pub fn start(folds: Arc<Folds>) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (shared, stopped) = (Arc::clone(&folds), Arc::clone(&stop));
+        let thread = std::thread::Builder::new()
+            .name("audience".into())
+            .spawn(move || run(&shared, &stopped))
+            .map_err(|source| StateError::Io { action: "start the thread of", path: "audience".into(), source })?;
+        Ok(Self { stop, folds, thread: Some(thread) })
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // under the lock: the thread is either waiting, or looks at `stop` before it waits
+        drop(self.folds.audience.progress.lock());
+        self.folds.audience.changed.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the audience's thread had panicked");
+        }
+    }
+}
+
+fn run(folds: &Folds, stop: &AtomicBool) {
+    let audience = &folds.audience;
+    let mut due = Instant::now();
+    loop {
+        {
+            let mut progress = audience.progress.lock();
+            // without a definition there is nothing to follow, once those that were are swept away
+            while audience.rules.load().generation == 0
+                || progress.finished && (audience.is_idle() || Instant::now() < due)
+            {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                audience.changed.wait_for(&mut progress, EVERY);
+            }
+        }
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let begun = Instant::now();
+        sweep(folds, stop);
+        due = Instant::now() + EVERY.max(begun.elapsed() * 19);
+    }
+}
+
+/// Labels everybody with the definitions as they are when it begins; when they change meanwhile it is not the last.
+fn sweep(folds: &Folds, stop: &AtomicBool) {
+    let audience = &folds.audience;
+    let generation = audience.rules.load().generation;
+    {
+        let mut progress = audience.progress.lock();
+        (progress.done, progress.of) = (0, folds.visitors());
+    }
+    let mut buyers = Buyers::default();
+    for shard in 0..SHARDS {
+        let everybody: Vec<Numbered> = folds.crowd.everybody(shard);
+        everybody.iter().for_each(|one| buyers.add(&one.visitor));
+        // numbers only: a visitor that somebody holds is copied when it changes
+        let numbers: Vec<u32> = everybody.into_iter().map(|one| one.number).collect();
+        for portion in numbers.chunks(PORTION) {
+            if stop.load(Ordering::Relaxed) || audience.rules.load().generation != generation {
+                return;
+            }
+            folds.relabel(portion);
+            audience.progress.lock().done += portion.len();
+        }
+        // cuts of the first shard are better than none: the others of a first sweep are labelled by them
+        if shard == 0 || shard == SHARDS - 1 {
+            audience.rfm.store(Arc::new(buyers.cut()));
+        }
+    }
+    audience.trends.store(Arc::new(trend(folds)));
+    let mut progress = audience.progress.lock();
+    if audience.rules.load().generation == generation {
+        progress.finished = true;
+        progress.swept = crate::identity::now();
+        audience.changed.notify_all();
+    }
+}
+
+/// What is trending in each segment, from what its members did lately.
+fn trend(folds: &Folds) -> SegmentTrends {
+    let audience = &folds.audience;
+    let catalogue = folds.catalogue();
+    let since = audience.now() - TREND_DAYS * DAY_MS;
+    let mut made = SegmentTrends::default();
+    for segment in &audience.rules.load().segments {
+        let mut trend = Trend::default();
+        let mut events = 0;
+        let members = audience.members(&segment.name, TREND_MEMBERS);
+        for one in folds.crowd.of(&members) {
+            for seen in one.visitor.recent.iter().take_while(|seen| seen.time >= since) {
+                let weight = trends::interest(seen.kind);
+                if weight > 0.0 {
+                    trend.add(&[seen.item.0], weight, seen.time);
+                    events += 1;
+                }
+            }
+        }
+        trend.refresh(&catalogue);
+        made.insert(Arc::clone(&segment.name), (events, trend.lists));
+    }
+    made
+}

@@ -1,0 +1,173 @@
+//! Tests of tags and segments over a state.
+
+use super::*;
+use crate::{Item, State};
+use qianmian_core::{Affinity, DAY_MS, Event, EventKind, Layer, Members, SegmentRule, Tagger};
+
+fn event(id: usize, kind: EventKind, visitor: &str, item: &str, traits: &[(&str, &str)]) -> Event {
+    Event {
+        id: format!("e{id}"),
+        kind,
+        time: crate::identity::now() - DAY_MS,
+        visitor: Some(visitor.into()),
+        items: vec![item.into()],
+        quantities: vec![],
+        values: vec![20.0],
+        channel: "app".into(),
+        region: "GB".into(),
+        scenario: String::new(),
+        request_id: String::new(),
+        position: 0,
+        attributes: vec![],
+        traits: traits.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+    }
+}
+
+fn tag(name: &str, rule: TagRule) -> Tag {
+    Tag { name: name.into(), rule }
+}
+
+fn when(text: &str) -> Expression {
+    Expression::parse(text).unwrap()
+}
+
+fn segment(name: &str, text: &str) -> Segment {
+    Segment { name: name.into(), rule: SegmentRule::When(when(text)) }
+}
+
+fn layers(all: &[(&str, f32)]) -> Vec<Layer> {
+    all.iter().map(|(name, from)| Layer { name: (*name).into(), from: *from }).collect()
+}
+
+/// A visitor `v0`..`v9`, who ordered as often as the name says.
+fn shop() -> State {
+    let state = State::in_memory().unwrap();
+    let item = |id: &str| Item { id: id.into(), categories: vec![format!("of-{id}")], ..Item::default() };
+    state.catalogue.upsert(vec![item("a"), item("b")]).unwrap();
+    let mut events = Vec::new();
+    for visitor in 0..10 {
+        let who = format!("v{visitor}");
+        events.push(event(events.len(), EventKind::View, &who, "b", &[("city", ["Bern", "Basel"][visitor % 2])]));
+        (0..visitor).for_each(|_| events.push(event(events.len(), EventKind::Purchase, &who, "a", &[])));
+    }
+    state.append(events).unwrap();
+    state
+}
+
+fn labels(state: &State, id: &str) -> (Vec<String>, Vec<String>) {
+    let visitor = state.visitor(id);
+    let texts = |list: &[Arc<str>]| list.iter().map(ToString::to_string).collect();
+    (texts(&visitor.tags), texts(&visitor.segments))
+}
+
+fn usual() -> (Vec<Tag>, Vec<Segment>) {
+    let tags = vec![
+        // the first needs the second, which needs the others
+        tag("courted", TagRule::Combined { when: when("'loyal' in visitor.tags && 'city:Basel' in visitor.tags") }),
+        tag("loyal", TagRule::Combined { when: when("'value:high' in visitor.tags && visitor.orders >= 5.0") }),
+        tag("city", TagRule::Base { of: "visitor.attributes.city".into() }),
+        tag("value", TagRule::Layered { of: "visitor.spend".into(), layers: layers(&[("low", 1.0), ("high", 100.0)]) }),
+        tag("likes", TagRule::Preference { of: Affinity::Category, most: 1, share: 0.6 }),
+    ];
+    let segments = vec![
+        segment("inner", "'outer' in visitor.segments && visitor.orders > 7.0"),
+        segment("outer", "'loyal' in visitor.tags"),
+    ];
+    (tags, segments)
+}
+
+#[test]
+fn tags_of_every_kind_are_back_filled_and_follow_events() {
+    let state = shop();
+    let (tags, segments) = usual();
+    state.folds.audience.define(tags, segments).unwrap();
+    state.folds.audience.wait();
+    let (tags, segments) = labels(&state, "v9");
+    assert_eq!(tags, ["prefers:of-a", "stage:revenue", "city:Basel", "value:high", "likes:of-a", "loyal", "courted"]);
+    assert_eq!(segments, ["outer", "inner"]);
+    assert_eq!(labels(&state, "v0").0, ["stage:acquisition", "city:Bern"]);
+    assert_eq!(labels(&state, "v4").0.contains(&"value:low".to_owned()), true);
+    let audience = &state.folds.audience;
+    assert_eq!((audience.size("outer"), audience.size("inner"), audience.size("none")), (Some(5), Some(2), None));
+    assert_eq!(audience.values("city"), [("city:Basel".into(), 5), ("city:Bern".into(), 5)]);
+    assert_eq!(audience.values("loyal"), [("loyal".into(), 5)]);
+
+    // fresh with the event: v0 orders five times, and moves
+    let events = (0..5).map(|n| event(1_000 + n, EventKind::Purchase, "v0", "a", &[("city", "Basel")])).collect();
+    state.append(events).unwrap();
+    let (tags, segments) = labels(&state, "v0");
+    assert!(tags.contains(&"courted".to_owned()) && segments == ["outer"], "{tags:?} {segments:?}");
+    assert_eq!((audience.size("outer"), audience.values("city")[1].1), (Some(6), 4));
+    state.erase_visitor("v0").unwrap();
+    assert_eq!((audience.size("outer"), audience.values("city")[0].1), (Some(5), 5));
+}
+
+#[test]
+fn what_is_defined_no_more_is_carried_no_more() {
+    let state = shop();
+    let audience = &state.folds.audience;
+    let (tags, segments) = usual();
+    audience.define(tags, segments).unwrap();
+    audience.wait();
+    audience.define(vec![tag("buyer", TagRule::Combined { when: when("visitor.orders > 0.0") })], vec![]).unwrap();
+    audience.wait();
+    let progress = audience.progress();
+    assert_eq!((progress.done, progress.of, progress.finished), (10, 10, true));
+    assert_eq!(labels(&state, "v9"), (vec!["prefers:of-a".into(), "stage:revenue".into(), "buyer".into()], vec![]));
+    assert_eq!((audience.size("outer"), audience.values("city").len(), audience.values("buyer")[0].1), (None, 0, 9));
+}
+
+#[test]
+fn circles_and_rules_that_cannot_be_evaluated_are_refused() {
+    let state = shop();
+    let audience = &state.folds.audience;
+    let both =
+        |a: &str, b: &str| TagRule::Combined { when: when(&format!("'{a}' in visitor.tags || '{b}' in visitor.tags")) };
+    let error = audience.define(vec![tag("a", both("b", "x")), tag("b", both("a", "x"))], vec![]).unwrap_err();
+    assert!(error.contains("a, b need one another"), "{error}");
+    let catalogue = state.catalogue.current();
+    let wrong = |rule: TagRule| audience.check(&rule, &catalogue).unwrap_err().to_string();
+    assert!(wrong(TagRule::Base { of: "visitor.orders".into() }).contains("layered"));
+    assert!(wrong(TagRule::Layered { of: "visitor.stage".into(), layers: vec![] }).contains("base"));
+    assert!(wrong(TagRule::Base { of: "visitor.colour".into() }).contains("known: visitor.orders"));
+    assert!(wrong(TagRule::Combined { when: when("visitor.orders > 'x'") }).contains("compares"));
+    assert!(wrong(TagRule::Combined { when: when("item.price > 1.0") }).contains("item.price"));
+}
+
+#[derive(Debug)]
+struct Listed(Vec<String>);
+
+impl Members for Listed {
+    fn contains(&self, key: &str) -> bool {
+        self.0.iter().any(|listed| listed == key)
+    }
+}
+
+struct Even;
+
+impl Tagger for Even {
+    fn values(&self, visitors: &[&Visitor], _: TimeMs) -> Result<Vec<Vec<Arc<str>>>, String> {
+        Ok(visitors.iter().map(|visitor| if visitor.orders % 2 == 0 { vec!["yes".into()] } else { vec![] }).collect())
+    }
+}
+
+#[test]
+fn lists_code_and_trends_of_segments() {
+    let state = shop();
+    let audience = &state.folds.audience;
+    let listed = Listed(vec![state.people.key("v3"), state.people.key("phone-7")]);
+    let segments = vec![Segment { name: "invited".into(), rule: SegmentRule::Listed(Arc::new(listed)) }];
+    audience.define(vec![tag("even", TagRule::Code { tagger: Arc::new(Even) })], segments).unwrap();
+    audience.wait();
+    assert_eq!((audience.size("invited"), audience.values("even")[0].clone()), (Some(1), ("even:yes".into(), 5)));
+    assert_eq!(audience.members("invited", 5).len(), 1);
+    let ids = [("v5".to_owned(), "login".to_owned()), ("phone-7".to_owned(), "device".to_owned())];
+    state.link_visitors(&ids).unwrap();
+    assert_eq!(audience.size("invited"), Some(2), "by any of their ids");
+    let trends = audience.trends.load();
+    let (events, lists) = &trends["invited"];
+    let ids = |list: &TrendList| -> Vec<Arc<str>> {
+        list.iter().map(|(row, _)| Arc::clone(&state.catalogue.current().ids[*row as usize])).collect()
+    };
+    assert_eq!((*events, ids(&lists[5])), (4, vec!["a".into(), "b".into()]));
+}

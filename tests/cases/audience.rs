@@ -1,0 +1,176 @@
+//! Tags and segments through the API: defined, back-filled, fresh with the next event, usable by strategies.
+
+use qianmian_state::State;
+use qianmian_tests::{Reply, Server, served};
+use serde_json::{Value, json};
+
+fn put(server: &Server, path: &str, body: &Value) -> Reply {
+    server.send("PUT", path, "application/json", body.to_string().as_bytes())
+}
+
+/// Visitors `v0` to `v9`: the odd ones from Bern, each ordered as often as the number says.
+fn shop() -> Server {
+    let server = Server::empty();
+    server.items(
+        &(0..40).map(|n| json!({ "id": format!("p{n}"), "price": n + 1, "categories": ["all"] })).collect::<Vec<_>>(),
+    );
+    let mut events = Vec::new();
+    for visitor in 0..10 {
+        for n in 0..=visitor {
+            events.push(json!({
+                "id": format!("{visitor}-{n}"), "type": if n == 0 { "view" } else { "purchase" }, "item": format!("p{n}"),
+                "visitor": { "id": format!("v{visitor}"), "attributes": { "city": (["Basel", "Bern"][visitor % 2]) } },
+            }));
+        }
+    }
+    server.events(&events);
+    server
+}
+
+#[test]
+fn tags_are_defined_back_filled_fresh_and_gone() {
+    let server = shop();
+    let tags = [
+        ("city", json!({ "kind": "base", "of": "visitor.attributes.city" })),
+        (
+            "loyalty",
+            json!({ "kind": "layered", "of": "visitor.orders",
+            "layers": [{ "name": "some", "from": 1 }, { "name": "much", "from": 5 }] }),
+        ),
+        (
+            "star",
+            json!({ "kind": "combined", "when": "'loyalty:much' in visitor.tags && 'city:Bern' in visitor.tags" }),
+        ),
+        ("likes", json!({ "kind": "preference", "of": "category", "most": 2 })),
+    ];
+    for (name, spec) in &tags {
+        let reply = put(&server, &format!("/v1/tags/{name}"), spec);
+        assert_eq!((reply.status, &reply.json["version"]), (200, &json!(1)), "{}", reply.text);
+    }
+    server.app.state.folds.audience.wait();
+    let tag = server.get("/v1/tags/loyalty").json;
+    assert_eq!(
+        tag["values"],
+        json!([{ "tag": "loyalty:much", "visitors": 5 }, { "tag": "loyalty:some", "visitors": 4 }])
+    );
+    assert_eq!((&tag["backfill"]["finished"], &tag["backfill"]["of"]), (&json!(true), &json!(10)));
+    let of = |id: &str| server.get(&format!("/v1/visitors/{id}")).json["tags"].to_string();
+    assert!(of("v9").contains("\"star\"") && of("v9").contains("likes:all") && !of("v8").contains("\"star\""));
+    // fresh with the event
+    server.events(&[json!({ "id": "move", "type": "view", "item": "p1",
+        "visitor": { "id": "v8", "attributes": { "city": "Bern" } } })]);
+    assert!(of("v8").contains("\"star\""), "{}", of("v8"));
+    // changed, and taken away
+    let reply = put(&server, "/v1/tags/star", &json!({ "kind": "combined", "when": "visitor.orders > 8.0" }));
+    assert_eq!(reply.json["version"], 2);
+    server.app.state.folds.audience.wait();
+    assert!(of("v9").contains("\"star\"") && !of("v8").contains("\"star\""));
+    assert_eq!((server.delete("/v1/tags/star").status, server.delete("/v1/tags/star").status), (204, 404));
+    server.app.state.folds.audience.wait();
+    assert!(!of("v9").contains("\"star\""));
+    assert_eq!(server.get("/v1/tags").json.as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn wrong_definitions_are_refused_with_the_reason() {
+    let server = shop();
+    for (path, spec, code, words) in [
+        ("tags/x", json!({ "kind": "base", "of": "visitor.orders" }), "bad_tag", "layered"),
+        ("tags/x", json!({ "kind": "base", "of": "visitor.colour" }), "bad_tag", "known: visitor."),
+        ("tags/x", json!({ "kind": "combined", "when": "visitor.orders >" }), "bad_expression", "character"),
+        ("tags/x", json!({ "kind": "combined", "when": "visitor.orders > 'a'" }), "bad_tag", "compares"),
+        ("tags/x", json!({ "kind": "layered", "of": "visitor.orders", "layers": [] }), "bad_layers", "rising"),
+        ("tags/x", json!({ "kind": "preference", "of": "brand", "most": 99 }), "bad_preference", "most is 99"),
+        ("tags/x", json!({ "kind": "magic" }), "wrong_shape", "magic"),
+        ("tags/stage", json!({ "kind": "base", "of": "visitor.region" }), "bad_name", "host's own"),
+        ("tags/no name", json!({ "kind": "base", "of": "visitor.region" }), "bad_name", "letters"),
+        ("tags/me", json!({ "kind": "combined", "when": "'me' in visitor.tags" }), "circle", "me"),
+        ("segments/x", json!({ "when": "item.price > 1.0" }), "bad_expression", "item.price"),
+        ("segments/x", json!({ "where": "true" }), "wrong_shape", "where"),
+    ] {
+        let reply = put(&server, &format!("/v1/{}", path.replace(' ', "%20")), &spec);
+        assert_eq!((reply.status, &reply.json["code"]), (422, &json!(code)), "{spec}: {}", reply.text);
+        assert!(reply.text.contains(words), "{words:?} is not in {}", reply.text);
+    }
+    assert_eq!(server.get("/v1/tags/x").json["code"], "unknown_tag");
+    assert_eq!(server.get("/v1/segments/x/size").json["code"], "unknown_segment");
+}
+
+#[test]
+fn segments_have_sizes_samples_lists_and_pages() {
+    let server = shop();
+    let when = json!({ "when": "visitor.orders >= 5.0", "about": "the loyal" });
+    assert_eq!(put(&server, "/v1/segments/loyal", &when).status, 200);
+    server.app.state.folds.audience.wait();
+    let size = server.get("/v1/segments/loyal/size?sample=3").json;
+    assert_eq!((&size["size"], &size["visitors"], &size["exact"]), (&json!(5), &json!(10), &json!(true)));
+    assert_eq!(size["sample"].as_array().map(Vec::len), Some(3));
+    let draft =
+        server.send("POST", "/v1/segments/size", "application/json", b"{\"when\":\"visitor.orders == 0.0\"}").json;
+    assert_eq!((&draft["size"], &draft["exact"]), (&json!(1), &json!(true)), "{draft}");
+    assert_eq!(server.get("/v1/visitors/v7").json["segments"], json!(["loyal"]));
+    assert_eq!(server.get("/v1/segments/loyal/members").text.lines().count(), 5);
+    let matched = server.send("POST", "/v1/segments/loyal/members", "text/plain", b"v1\nv7\nnobody\nv9\n");
+    assert_eq!(matched.text, "v7\nv9\n");
+
+    let reply = server.send("PUT", "/v1/segments/invited/members", "text/plain", b"v1\nv2\nlater\n");
+    assert_eq!((reply.status, &reply.json["spec"]["count"]), (200, &json!(3)), "{}", reply.text);
+    server.app.state.folds.audience.wait();
+    assert_eq!(server.get("/v1/segments/invited").json["size"], 2);
+    server.events(&[json!({ "id": "late", "type": "view", "item": "p1", "visitor": { "id": "later" } })]);
+    assert_eq!(server.get("/v1/segments/invited").json["size"], 3, "in it from the first event on");
+    assert_eq!(server.delete("/v1/visitors/v2").status, 204);
+    assert_eq!(server.get("/v1/segments/invited").json["spec"]["count"], 2, "struck off the list");
+    assert_eq!(server.send("PUT", "/v1/segments/e/members", "text/plain", b"\n").json["code"], "bad_list");
+
+    // a strategy reads segments as a column
+    let page = |visitor: &str| {
+        let asked = json!({ "scenario": "vip", "visitor": { "id": visitor }, "limit": 3, "explain": true });
+        served(&server.recommend(asked).json)
+    };
+    server.scenario(
+        "vip",
+        json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "vip", "steps": [
+        { "retrieve": [ { "source": "newest", "limit": 40 } ] },
+        { "keep": "'loyal' in visitor.segments ? item.price > 30.0 : item.price < 5.0" }, { "take": 3 } ] } ] } }),
+    );
+    let number = |id: &String| id[1..].parse::<u32>().expect("a number");
+    assert!(page("v9").iter().all(|id| number(id) >= 30), "{:?}", page("v9"));
+    assert!(page("v1").iter().all(|id| number(id) < 4), "{:?}", page("v1"));
+    assert_eq!(server.delete("/v1/segments/loyal").status, 204);
+    assert_eq!(server.get("/v1/segments/loyal").status, 404);
+}
+
+#[test]
+fn definitions_outlive_the_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    {
+        let server = Server::over(State::open(folder.path()).expect("a state"));
+        server.items(&[json!({ "id": "a" })]);
+        server.events(&[json!({ "id": "1", "type": "purchase", "item": "a", "visitor": { "id": "u" } })]);
+        assert_eq!(
+            put(&server, "/v1/tags/buyer", &json!({ "kind": "combined", "when": "visitor.orders > 0.0" })).status,
+            200
+        );
+        assert_eq!(server.send("PUT", "/v1/segments/listed/members", "text/plain", b"u\n").status, 200);
+    }
+    // the server of a test lives as long as the test: its folder is read beside it
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(folder.path(), copy.path());
+    let server = Server::over(State::open(copy.path()).expect("a state"));
+    server.app.state.folds.audience.wait();
+    let profile = server.get("/v1/visitors/u").json;
+    assert_eq!((&profile["tags"][1], &profile["segments"]), (&json!("buyer"), &json!(["listed"])), "{profile}");
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("readable").map(|entry| entry.expect("an entry").path()) {
+        let target = to.join(entry.file_name().expect("a name"));
+        if entry.is_dir() {
+            copy_folder(&entry, &target);
+        } else if entry.file_name().is_some_and(|name| name != "lock") {
+            std::fs::copy(&entry, &target).expect("copied");
+        }
+    }
+}

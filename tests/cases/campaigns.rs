@@ -1,0 +1,110 @@
+//! Quotas that stop exactly at their number, and items shown by every kind of stock.
+
+use qianmian_tests::{Reply, Server, served};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn send(server: &Server, method: &str, path: &str, body: &Value) -> Reply {
+    server.send(method, path, "application/json", body.to_string().as_bytes())
+}
+
+#[test]
+fn a_flash_sale_reserves_exactly_its_quota_from_64_clients() {
+    let server = Server::empty();
+    server.items(&[json!({ "id": "tv", "stock": { "sellable": 0 } })]);
+    let put = send(
+        &server,
+        "PUT",
+        "/v1/campaigns/flash",
+        &json!({ "quotas": { "tv": 1_000 }, "to": "2999-01-01T00:00:00Z" }),
+    );
+    assert_eq!((put.status, &put.json["open"]), (200, &json!(true)), "{}", put.text);
+    let (reserved, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for client in 0..64 {
+            let (server, reserved, refused) = (&server, &reserved, &refused);
+            scope.spawn(move || {
+                for n in 0..20 {
+                    let wish = json!({ "id": format!("{client}-{n}"), "item": "tv" });
+                    let reply = send(server, "POST", "/v1/campaigns/flash/reservations", &wish);
+                    match (reply.status, reply.json["code"].as_str()) {
+                        (201, _) => reserved.fetch_add(1, Ordering::Relaxed),
+                        (409, Some("sold_out")) => refused.fetch_add(1, Ordering::Relaxed),
+                        _ => panic!("{}", reply.text),
+                    };
+                }
+            });
+        }
+    });
+    assert_eq!((reserved.into_inner(), refused.into_inner()), (1_000, 280));
+    assert_eq!(
+        server.get("/v1/campaigns/flash").json["quotas"],
+        json!([{ "item": "tv", "quota": 1_000, "reserved": 1_000 }])
+    );
+}
+
+#[test]
+fn reservations_are_idempotent_limited_and_given_back() {
+    let server = Server::empty();
+    let spec = json!({ "quotas": { "tea": 5 }, "per_visitor": 2, "from": 1_000_000, "to": 4_000_000_000_000_i64 });
+    assert_eq!(send(&server, "PUT", "/v1/campaigns/c", &spec).status, 200);
+    let reserve = |id: &str, quantity: u64, visitor: Option<&str>| {
+        let mut wish = json!({ "id": id, "item": "tea", "quantity": quantity });
+        if let Some(visitor) = visitor {
+            wish["visitor"] = json!({ "id": visitor });
+        }
+        let reply = send(&server, "POST", "/v1/campaigns/c/reservations", &wish);
+        (reply.status, reply.json["code"].as_str().unwrap_or_default().to_owned(), reply.json["left"].clone())
+    };
+    assert_eq!(reserve("a", 2, Some("ann")), (201, String::new(), json!(3)));
+    assert_eq!(reserve("a", 2, Some("ann")), (200, String::new(), json!(3)), "a retry");
+    assert_eq!(reserve("a", 1, Some("ann")).1, "id_used");
+    assert_eq!(reserve("b", 1, Some("ann")).1, "visitor_limit");
+    assert_eq!(reserve("b", 1, None).1, "visitor_needed");
+    assert_eq!(reserve("b", 0, Some("bob")).1, "bad_reservation");
+    assert_eq!(server.delete("/v1/campaigns/c/reservations/a").status, 204);
+    assert_eq!(server.delete("/v1/campaigns/c/reservations/a").json["code"], "unknown_reservation");
+    assert_eq!(reserve("d", 1, Some("ann")).2, json!(4));
+    for (spec, words) in [
+        (json!({ "quotas": {} }), "quotas"),
+        (json!({ "quotas": { "a": 1 }, "from": 5, "to": 5 }), "not before"),
+        (json!({ "quotas": { "a": 1 }, "to": "soon" }), "to:"),
+    ] {
+        let reply = send(&server, "PUT", "/v1/campaigns/bad", &spec);
+        assert!(reply.status == 422 && reply.text.contains(words), "{}", reply.text);
+    }
+    assert_eq!(server.delete("/v1/campaigns/c").status, 204);
+    assert_eq!(reserve("e", 1, Some("ann")).1, "unknown_campaign");
+    assert_eq!(send(&server, "PUT", "/v1/campaigns/past", &json!({ "quotas": { "tea": 1 }, "to": 1_000 })).status, 200);
+    let late = send(&server, "POST", "/v1/campaigns/past/reservations", &json!({ "id": "x", "item": "tea" }));
+    assert_eq!((late.status, &late.json["code"]), (409, &json!("campaign_closed")));
+}
+
+#[test]
+fn an_item_is_shown_while_any_kind_of_stock_is_there() {
+    let server = Server::empty();
+    let item = |id: &str, stock: Value| json!({ "id": id, "price": 1, "stock": stock });
+    server.items(&[
+        item("uncounted", json!({})),
+        item("sellable", json!({ "sellable": 1 })),
+        item("gone", json!({ "sellable": 0, "locked": 4, "campaign": 3 })),
+        item("presale", json!({ "sellable": 0, "presale": 9 })),
+        item("flash", json!({ "sellable": 0, "campaign": 1 })),
+    ]);
+    server.scenario(
+        "all",
+        json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "all", "steps": [
+        { "retrieve": [ { "source": "newest", "limit": 40 } ] } ] } ] } }),
+    );
+    let page = || {
+        let mut page = served(&server.recommend(json!({ "scenario": "all", "limit": 10 })).json);
+        page.sort();
+        page
+    };
+    assert_eq!(page(), ["presale", "sellable", "uncounted"]);
+    assert_eq!(send(&server, "PUT", "/v1/campaigns/now", &json!({ "quotas": { "flash": 1 } })).status, 200);
+    assert_eq!(page(), ["flash", "presale", "sellable", "uncounted"]);
+    let wish = json!({ "id": "1", "item": "flash" });
+    assert_eq!(send(&server, "POST", "/v1/campaigns/now/reservations", &wish).status, 201);
+    assert_eq!(page(), ["presale", "sellable", "uncounted"], "the last unit is taken");
+}
