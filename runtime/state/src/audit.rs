@@ -3,7 +3,7 @@
 //! An entry holds the SHA-256 of its predecessor, so that one that was changed, left out or put in later is noticed when
 //! the trail is opened. Entries name visitors by key only.
 
-use crate::db::{self, Place};
+use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::Mutex;
 use qianmian_core::TimeMs;
@@ -67,7 +67,7 @@ impl Audit {
     /// [`StateError::Damaged`] naming the first entry that does not follow from the one before;
     /// [`StateError::Database`]; [`StateError::Format`].
     pub fn open(dir: Option<&Path>) -> Result<Self> {
-        Self::over(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA)?)
+        Self::over(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Rollback)?)
     }
 
     /// A view of the trail in `dir`.

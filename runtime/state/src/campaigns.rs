@@ -3,7 +3,7 @@
 //! A reservation is taken under one lock and is on disk before it is answered, so that no crash and no crowd sells one
 //! more than there is. Reservations that wait for the disk share a commit.
 
-use crate::db::{self, Place};
+use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
@@ -159,7 +159,7 @@ impl Campaigns {
     /// # Errors
     /// [`StateError::Database`], [`StateError::Format`], [`StateError::Damaged`].
     pub fn open(dir: Option<&Path>) -> Result<Self> {
-        let db = db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA)?;
+        let db = db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Rollback)?;
         Self::over(db)
     }
 
@@ -330,7 +330,9 @@ impl Campaigns {
                     reservation.visitor = None;
                     last = Some(self.enter(name, id, Change::Reserve(reservation.clone())));
                 }
-                keys.iter().for_each(|key| drop(one.of_visitor.remove(&**key)));
+                for key in keys {
+                    one.of_visitor.remove(&**key);
+                }
             }
         }
         last.map_or(Ok(()), |ticket| self.wait(ticket, true))

@@ -3,7 +3,7 @@
 //! They come after the answer and never before it, so they are grouped into transactions that are synced but not awaited;
 //! what a crash takes is the last second of samples.
 
-use crate::db::{self, Place};
+use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::Mutex;
 use qianmian_core::TimeMs;
@@ -11,14 +11,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
 
 const FILE: &str = "captures.db";
-const FORMAT: i64 = 1;
+/// 2: the head is sealed too.
+const FORMAT: i64 = 2;
 const SCHEMA: &str = "CREATE TABLE captures(
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, time INTEGER NOT NULL, scenario TEXT NOT NULL, visitor TEXT,
-    fault TEXT, sealed BLOB NOT NULL);
+    fault TEXT, head BLOB NOT NULL, sealed BLOB NOT NULL);
     CREATE INDEX captures_id ON captures(id);
     CREATE INDEX captures_time ON captures(time);
     CREATE INDEX captures_visitor ON captures(visitor)";
-const HEAD: &str = "SELECT id, time, scenario, visitor, fault FROM captures";
+const HEAD: &str = "SELECT id, time, scenario, visitor, fault, head FROM captures";
 
 /// What a capture is found by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Captures {
     /// # Errors
     /// [`StateError::Database`] or [`StateError::Format`].
     pub fn open(dir: Option<&Path>) -> Result<Self> {
-        Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA)?) })
+        Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Ahead)?) })
     }
 
     /// A view of the captures in `dir`, or of none where there are none yet.
@@ -83,11 +84,12 @@ impl Captures {
         let tx = db.transaction().during("keep captures")?;
         for (head, content) in captures {
             tx.prepare_cached(
-                "INSERT INTO captures(id, time, scenario, visitor, fault, sealed) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO captures(id, time, scenario, visitor, fault, head, sealed) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )
             .and_then(|mut insert| {
                 let sealed = db::seal(head.id.as_bytes(), content);
-                insert.execute(params![head.id, head.time, head.scenario, head.visitor, head.fault, sealed])
+                let own = db::seal(&in_words(head), b"");
+                insert.execute(params![head.id, head.time, head.scenario, head.visitor, head.fault, own, sealed])
             })
             .during("keep a capture")?;
         }
@@ -102,14 +104,15 @@ impl Captures {
         let db = self.db.lock();
         let found = db
             .query_row(
-                "SELECT id, time, scenario, visitor, fault, sealed FROM captures WHERE id = ?1 ORDER BY seq DESC LIMIT 1",
+                "SELECT id, time, scenario, visitor, fault, head, sealed FROM captures WHERE id = ?1 ORDER BY seq DESC LIMIT 1",
                 [id],
-                |row| Ok((head(row)?, row.get::<_, Vec<u8>>(5)?)),
+                |row| Ok((head(row)?, row.get::<_, Vec<u8>>(6)?)),
             )
             .optional()
             .during("read a capture")?;
         found
-            .map(|(head, sealed)| {
+            .map(|((head, own), sealed)| {
+                db::unseal("capture", &in_words(&head), &own)?;
                 let content = db::unseal("capture", head.id.as_bytes(), &sealed)?.to_vec();
                 Ok((head, content))
             })
@@ -132,7 +135,12 @@ impl Captures {
         let rows = select
             .query_map(params![filter.since, filter.scenario, filter.faults, limit], head)
             .during("list captures")?;
-        rows.collect::<rusqlite::Result<_>>().during("list captures")
+        rows.map(|row| {
+            let (head, own) = row.during("list captures")?;
+            db::unseal("capture", &in_words(&head), &own)?;
+            Ok(head)
+        })
+        .collect()
     }
 
     /// Removes a visitor's captures from the disk; returns how many there were.
@@ -162,14 +170,21 @@ impl Captures {
     }
 }
 
-fn head(row: &Row<'_>) -> rusqlite::Result<CaptureHead> {
-    Ok(CaptureHead {
+/// The head as one text, to seal.
+fn in_words(head: &CaptureHead) -> Vec<u8> {
+    format!("{head:?}").into_bytes()
+}
+
+/// The head of a row, and its seal.
+fn head(row: &Row<'_>) -> rusqlite::Result<(CaptureHead, Vec<u8>)> {
+    let head = CaptureHead {
         id: row.get(0)?,
         time: row.get(1)?,
         scenario: row.get(2)?,
         visitor: row.get(3)?,
         fault: row.get(4)?,
-    })
+    };
+    Ok((head, row.get(5)?))
 }
 
 #[cfg(test)]

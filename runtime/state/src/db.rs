@@ -1,4 +1,4 @@
-//! How this crate uses SQLite: one file a store, write-ahead log, full sync, and every value sealed with a checksum.
+//! How this crate uses SQLite: one file a store, full sync, and every value sealed with a checksum.
 
 use crate::error::{DatabaseContext, Result, StateError};
 use rusqlite::Connection;
@@ -31,18 +31,39 @@ impl Place {
     }
 }
 
-/// Opens for writing and creates the tables of `schema` in a new file.
+/// How a store gets its changes onto the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Journal {
+    /// A write-ahead log: quick, read beside its writer; a flipped bit in the log hides the commits behind it, so the store
+    /// must notice by itself when its newest are missing.
+    Ahead,
+    /// A rollback journal: when a commit returns, all of it is in the one file.
+    Rollback,
+}
+
+/// Opens for writing and creates the tables of `schema` in a new file. A file that was made before and is empty now is
+/// damaged, not new; of one that is there the structure is checked.
 ///
 /// # Errors
-/// [`StateError::Format`] when the file was written with another `format`, or [`StateError::Database`].
-pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str) -> Result<Connection> {
+/// [`StateError::Format`] when the file was written with another `format`, [`StateError::Damaged`], or
+/// [`StateError::Database`].
+pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str, journal: Journal) -> Result<Connection> {
+    let made = made_before(place, name)?;
     let mut db = place.connect()?;
+    let mode = if journal == Journal::Ahead { "WAL" } else { "DELETE" };
     // secure_delete: what is erased on a visitor's request must not linger in free pages
-    db.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA busy_timeout=5000;",
-    )
+    db.execute_batch(&format!(
+        "PRAGMA journal_mode={mode}; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA busy_timeout=5000;"
+    ))
     .during("configure the database")?;
     let found: i64 = pragma(&db, "user_version")?;
+    if found == 0 && made {
+        let detail = "it is empty, though it was written before".into();
+        return Err(StateError::Damaged { what: name.into(), detail });
+    }
+    if found == format {
+        check(&db, name)?;
+    }
     if found == 0 {
         let tx = db.transaction().during("create the tables")?;
         tx.execute_batch(schema).during("create the tables")?;
@@ -52,7 +73,56 @@ pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str) -> Resu
     } else if found != format {
         return Err(StateError::Format { what: name.into(), found, expected: format });
     }
+    remember(place, name)?;
     Ok(db)
+}
+
+/// Largest database whose structure is checked from end to end when it is opened; of larger ones every value still
+/// carries its checksum.
+const CHECKED: u64 = 256 << 20;
+
+/// Looks for pages, rows and index entries that are not where they should be.
+fn check(db: &Connection, name: &str) -> Result<()> {
+    let pages: i64 = pragma(db, "page_count")?;
+    let size: i64 = pragma(db, "page_size")?;
+    if (pages * size).cast_unsigned() > CHECKED {
+        return Ok(());
+    }
+    let verdict: String =
+        db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).during("check the database")?;
+    if verdict == "ok" { Ok(()) } else { Err(StateError::Damaged { what: name.into(), detail: verdict }) }
+}
+
+/// The file that says which databases there are, so that an empty one is not taken for a new one.
+const STORES: &str = "stores";
+
+fn stores(dir: &Path) -> Vec<String> {
+    let read = std::fs::read(dir.join(STORES)).unwrap_or_default();
+    // a damaged list is written anew: it only ever says more than the files themselves
+    let text = unseal(STORES, b"stores", &read).map(<[u8]>::to_vec).unwrap_or_default();
+    String::from_utf8(text).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+fn made_before(place: &Place, name: &str) -> Result<bool> {
+    let Place::File(path) = place else { return Ok(false) };
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    Ok(stores(dir).iter().any(|known| known == name))
+}
+
+fn remember(place: &Place, name: &str) -> Result<()> {
+    let Place::File(path) = place else { return Ok(()) };
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut known = stores(dir);
+    if known.iter().any(|one| one == name) {
+        return Ok(());
+    }
+    known.push(name.to_owned());
+    let list = dir.join(STORES);
+    let part = dir.join("stores.part");
+    let io = |source| StateError::Io { action: "write", path: list.clone(), source };
+    std::fs::write(&part, seal(b"stores", known.join("\n").as_bytes())).map_err(io)?;
+    std::fs::File::open(&part).and_then(|file| file.sync_all()).map_err(io)?;
+    std::fs::rename(&part, &list).map_err(io)
 }
 
 /// Opens an existing file for reading beside its writer.
@@ -130,12 +200,31 @@ mod tests {
     fn another_format_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let place = Place::new(Some(dir.path()), "x.db");
-        drop(open(&place, "x.db", 1, "CREATE TABLE t(a)").unwrap());
-        let error = open(&place, "x.db", 2, "").unwrap_err();
+        drop(open(&place, "x.db", 1, "CREATE TABLE t(a)", Journal::Ahead).unwrap());
+        let error = open(&place, "x.db", 2, "", Journal::Ahead).unwrap_err();
         assert_eq!(
             error.to_string(),
             "x.db has format 1, this program reads format 2; start the version that wrote it"
         );
         assert!(open_read_only(&Place::new(Some(dir.path()), "none.db"), "none.db", 1).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_or_torn_is_not_a_new_one() {
+        for journal in [Journal::Ahead, Journal::Rollback] {
+            let dir = tempfile::tempdir().unwrap();
+            let place = Place::new(Some(dir.path()), "x.db");
+            let again = || open(&place, "x.db", 1, "CREATE TABLE t(a)", journal);
+            let db = again().unwrap();
+            db.execute("INSERT INTO t VALUES(zeroblob(9000))", []).unwrap();
+            drop(db);
+            drop(again().unwrap());
+            let path = dir.path().join("x.db");
+            let whole = std::fs::read(&path).unwrap();
+            for keep in [0, 512, 4096, whole.len() - 4096] {
+                std::fs::write(&path, &whole[..keep]).unwrap();
+                assert!(again().is_err(), "{journal:?}, {keep} bytes");
+            }
+        }
     }
 }

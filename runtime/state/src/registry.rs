@@ -1,6 +1,6 @@
 //! Named JSON documents with every version kept: scenarios, manifests of plugins and models, embedding spaces.
 
-use crate::db::{self, Place};
+use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::Mutex;
 use qianmian_core::TimeMs;
@@ -82,7 +82,7 @@ impl SqliteRegistry {
     /// # Errors
     /// [`StateError::Database`] or [`StateError::Format`].
     pub fn open(dir: Option<&Path>) -> Result<Self> {
-        Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA)?) })
+        Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Rollback)?) })
     }
 
     /// A view of the registry in `dir` that refuses changes.

@@ -7,7 +7,7 @@ use crate::campaigns::Campaigns;
 use crate::captures::Captures;
 use crate::catalogue::CatalogueStore;
 use crate::error::{Result, StateError};
-use crate::fold::Folds;
+use crate::fold::{Digest, Folds};
 use crate::identity;
 use crate::keeper::{Keeper, Retention};
 use crate::log::{Appended, Chunk, Done, EventLog, IDLE, SqliteLog, Writer};
@@ -86,13 +86,25 @@ impl State {
     /// # Errors
     /// As [`State::open`], and when the directory holds no state.
     pub fn open_until(dir: &Path, until: TimeMs) -> Result<Self> {
+        Self::view(dir, until, u64::MAX)
+    }
+
+    /// A read-only view of a data directory whose folds are made anew from the events up to an offset.
+    ///
+    /// # Errors
+    /// As [`State::open_until`].
+    pub fn open_at(dir: &Path, offset: u64) -> Result<Self> {
+        Self::view(dir, TimeMs::MAX, offset)
+    }
+
+    fn view(dir: &Path, until: TimeMs, offset: u64) -> Result<Self> {
         let catalogue = Arc::new(CatalogueStore::open_read_only(dir)?);
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open_read_only(dir)?);
         let people = Arc::new(People::open_read_only(dir)?);
         let campaigns = Arc::new(Campaigns::open_read_only(dir)?);
         catalogue.watch(campaigns.items());
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue), Arc::clone(&people)));
-        rebuild(&*log, &folds, until)?;
+        rebuild(&*log, &folds, until, offset)?;
         Ok(Self {
             catalogue,
             folds,
@@ -122,7 +134,7 @@ impl State {
         catalogue.watch(campaigns.items());
         let (audit, captures) = (Arc::new(Audit::open(dir)?), Arc::new(Captures::open(dir)?));
         identity::finish_erasures(&audit, &*log, &captures, &people)?;
-        rebuild(&*log, &folds, TimeMs::MAX)?;
+        rebuild(&*log, &folds, TimeMs::MAX, u64::MAX)?;
         let sweeper = Sweeper::start(Arc::clone(&folds))?;
         let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
         Ok(Self {
@@ -178,6 +190,15 @@ impl State {
             *visitor = self.people.key(visitor);
         }
         self.writer()?.submit(events, done)
+    }
+
+    /// The offset of the last event that is folded, and the digest of the folds as of it.
+    ///
+    /// # Errors
+    /// [`StateError::Stopped`], [`StateError::ReadOnly`].
+    pub fn digest(&self) -> Result<(u64, Digest)> {
+        let (log, folds) = (Arc::clone(&self.log), Arc::clone(&self.folds));
+        self.writer()?.between_commits(move || (log.last_offset(), folds.digest()))
     }
 
     /// Stores events and waits until they are on disk and folded. Not for async threads: see [`State::submit`].
@@ -237,7 +258,7 @@ impl State {
     /// As [`EventLog::scan`].
     pub fn fold_until(&self, until: TimeMs) -> Result<Folds> {
         let folds = Folds::new(Arc::clone(&self.catalogue), Arc::clone(&self.people));
-        rebuild(&*self.log, &folds, until)?;
+        rebuild(&*self.log, &folds, until, u64::MAX)?;
         Ok(folds)
     }
 
@@ -265,16 +286,20 @@ fn consumer(folds: Arc<Folds>) -> impl FnMut(u64, &[Event]) + Send + 'static {
     }
 }
 
-/// Folds the stored events that happened before `until`. Decoding and folding share two threads.
-fn rebuild(log: &dyn EventLog, folds: &Folds, until: TimeMs) -> Result<()> {
+/// Folds the stored events up to the offset `last` that happened before `until`. Decoding and folding share two threads.
+fn rebuild(log: &dyn EventLog, folds: &Folds, until: TimeMs, last: u64) -> Result<()> {
     let start = Instant::now();
     let mut events = 0;
     let (decoded, chunks) = sync_channel::<Vec<Event>>(2);
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || {
             log.scan(1, &mut |mut chunk| {
+                let within = chunk.offsets.partition_point(|offset| *offset <= last);
+                let ends = within < chunk.events.len();
+                chunk.events.truncate(within);
                 chunk.events.retain(|e| e.time < until);
-                if decoded.send(chunk.events).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                let goes_on = decoded.send(chunk.events).is_ok() && !ends;
+                if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })
         });
         for chunk in chunks {

@@ -194,8 +194,8 @@ pub(super) fn strongest(visitor: &Visitor, catalogue: &Catalogue, of: Affinity, 
         Affinity::Hour => visitor.hours.iter().map(|(hour, weight)| (hour.to_string(), *weight)).collect(),
         Affinity::Price => visitor.prices.iter().map(|(band, weight)| (price_band(*band), *weight)).collect(),
     };
-    let total: f32 = all.iter().map(|(_, weight)| weight).sum();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let total: f32 = all.iter().map(|(_, weight)| weight).sum();
     all.truncate(most);
     all.iter_mut().for_each(|(_, weight)| *weight /= total);
     all

@@ -2,7 +2,7 @@
 
 use super::{Catalogue, Item, check::check};
 use crate::campaigns::Open;
-use crate::db::{self, Place};
+use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -59,7 +59,7 @@ impl CatalogueStore {
     /// # Errors
     /// [`StateError::Database`], [`StateError::Format`], or [`StateError::Damaged`] when a stored item fails its checksum.
     pub fn open(dir: Option<&Path>) -> Result<Self> {
-        let db = db::open(&Place::new(dir, NAME), NAME, FORMAT, SCHEMA)?;
+        let db = db::open(&Place::new(dir, NAME), NAME, FORMAT, SCHEMA, Journal::Rollback)?;
         Ok(Self { current: ArcSwap::from_pointee(load(&db)?), db: Mutex::new(Some(db)) })
     }
 

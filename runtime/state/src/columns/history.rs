@@ -4,7 +4,7 @@ use super::{numbers, ratio};
 use crate::Catalogue;
 use crate::fold::decay::days;
 use crate::fold::{Folds, Relation};
-use qianmian_core::{ColumnValues, ItemHistory, ItemRow, RequestContext, TimeMs};
+use qianmian_core::{ColumnValues, ItemHistory, ItemKind, ItemRow, RequestContext, TimeMs};
 
 impl Folds {
     pub(super) fn history_column(
@@ -51,6 +51,28 @@ impl Folds {
                     } else {
                         own.iter().map(interest).sum::<f32>() / total
                     }
+                })
+            }
+            "channel_share" => {
+                let total: f32 = sorted_sum(visitor.channels.values());
+                numbers(rows, |row| {
+                    let Some(id) = catalogue.ids.get(row.index()).filter(|_| total > 0.0) else { return f32::NAN };
+                    if catalogue.kind[row.index()] != ItemKind::Channel {
+                        return f32::NAN;
+                    }
+                    let said = catalogue.items[row.index()].attributes.get("channel").and_then(|name| name.as_str());
+                    visitor.channels.get(said.unwrap_or(id)).copied().unwrap_or(0.0) / total
+                })
+            }
+            "hour_share" => {
+                let total: f32 = visitor.hours.iter().map(|(_, weight)| weight).sum();
+                numbers(rows, |row| {
+                    let item = catalogue.items.get(row.index()).filter(|_| total > 0.0);
+                    let hour = item.and_then(|item| item.attributes.get("hour")?.as_u64());
+                    hour.map_or(f32::NAN, |hour| {
+                        let own = visitor.hours.iter().find(|(known, _)| u64::from(*known) == hour);
+                        own.map_or(0.0, |(_, weight)| *weight) / total
+                    })
                 })
             }
             "brand_share" => {

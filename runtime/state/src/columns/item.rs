@@ -3,7 +3,7 @@
 use super::{numbers, ratio};
 use crate::catalogue::number;
 use crate::fold::decay::{Decayed, days};
-use crate::fold::{Folds, ItemStats};
+use crate::fold::{ChannelStats, Folds, ItemStats};
 use crate::{Catalogue, Stock};
 use qianmian_core::{ColumnValues, ItemRow, RequestContext};
 use rustc_hash::FxHashMap;
@@ -67,6 +67,11 @@ impl Folds {
         let rate = |part: fn(&ItemStats) -> u32, whole: fn(&ItemStats) -> u32, mean: f64, prior: f64| {
             all(&|i| (f64::from(part(i)) + prior * mean) / (f64::from(whole(i)) + prior))
         };
+        let nothing = Default::default();
+        let over = stats.channels.get(ctx.request.channel.as_str()).unwrap_or(&nothing);
+        let channel = |of: &dyn Fn(&ChannelStats) -> f64| {
+            numbers(rows, |row| of(&over.get(&row.0).copied().unwrap_or_default()) as f32)
+        };
         Some(match name {
             "impressions" => all(&|i| f64::from(i.impressions)),
             "views" => all(&|i| f64::from(i.views)),
@@ -83,6 +88,27 @@ impl Folds {
             "repeat_rate" => {
                 let mean = ratio(totals.repeat_buyers, totals.buyers);
                 rate(|i| i.repeat_buyers, |i| i.buyers, mean, PRIOR_BUYERS)
+            }
+            "channel_impressions" => channel(&|c| f64::from(c.impressions)),
+            "channel_views" => channel(&|c| f64::from(c.views)),
+            "channel_orders" => channel(&|c| f64::from(c.orders)),
+            "channel_ctr" | "channel_conversion" => {
+                let mean = ratio(totals.views, totals.impressions);
+                let sales = ratio(totals.orders, totals.views);
+                let ctr = name == "channel_ctr";
+                numbers(rows, |row| {
+                    let (here, all) = (over.get(&row.0).copied().unwrap_or_default(), stats.items.get(row.index()));
+                    let all = all.unwrap_or(&none);
+                    // the item's own rate over all channels, itself with a prior, is what a rate over one starts from
+                    let rate = |part: u32, whole: u32, prior: f64| {
+                        (f64::from(part) + PRIOR * prior) / (f64::from(whole) + PRIOR)
+                    };
+                    (if ctr {
+                        rate(here.views, here.impressions, rate(all.views, all.impressions, mean))
+                    } else {
+                        rate(here.orders, here.views, rate(all.orders, all.views, sales))
+                    }) as f32
+                })
             }
             "days_since_order" => all(&|i| if i.last_order == 0 { f64::NAN } else { days(ctx.now, i.last_order) }),
             _ => return None,

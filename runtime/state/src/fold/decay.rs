@@ -35,6 +35,11 @@ impl Decayed {
         }
     }
 
+    /// All of it, to compare with.
+    pub(crate) fn bits(&self) -> [u64; 2] {
+        [self.value.to_bits(), self.at.cast_unsigned()]
+    }
+
     /// The value at `now`; a `now` before the last event reads the value as of that event.
     #[must_use]
     pub fn read(&self, now: TimeMs, half_life: f64) -> f64 {

@@ -12,10 +12,12 @@
 //! | `stats.rs` | counts by item |
 //! | `pairs.rs` | counts by pair of items, neighbour lists |
 //! | `trends.rs` | trending lists by scope |
+//! | `digest.rs` | all of it as one number, to compare with |
 //! | `decay.rs` | counts that fade |
 
 pub(crate) mod crowd;
 pub(crate) mod decay;
+mod digest;
 pub(crate) mod interest;
 pub(crate) mod pairs;
 mod stats;
@@ -24,8 +26,9 @@ pub(crate) mod tests;
 pub(crate) mod trends;
 mod visitors;
 
+pub use digest::Digest;
 pub use pairs::{NEIGHBOURS, Neighbour, PairCount, SHRINK};
-pub use stats::{ItemStats, Totals};
+pub use stats::{ChannelStats, ItemStats, Totals};
 pub use trends::TRENDING;
 
 use crate::audience::Audience;
@@ -176,7 +179,7 @@ impl Folds {
                 });
                 writer.touched.insert(number);
             }
-            self.count(step, &trace, kind, time);
+            self.count(step, &trace, &moment);
             self.pair(step, &trace, kind, time);
         }
 
@@ -189,13 +192,16 @@ impl Folds {
         }
     }
 
-    fn count(&self, lines: &[Line], trace: &Trace, kind: EventKind, time: TimeMs) {
+    fn count(&self, lines: &[Line], trace: &Trace, moment: &Moment<'_>) {
         if lines.is_empty() {
             return;
         }
         let mut stats = self.stats.write();
         for line in lines {
-            stats.add(line.row, kind, time);
+            stats.add(line.row, moment.kind, moment.time);
+        }
+        if !moment.channel.is_empty() {
+            stats.add_channel(moment.channel, lines.iter().map(|line| line.row), moment.kind);
         }
         for (line, orders) in lines.iter().zip(&trace.orders) {
             stats.add_buyer(line.row, *orders);

@@ -22,6 +22,8 @@ pub(crate) trait PairValue: Copy + Default {
     fn add(&mut self, weight: f32, growth: f64);
     /// The raw count.
     fn count(&self) -> f32;
+    /// All of it, to compare with.
+    fn bits(&self) -> u64;
 }
 
 /// How much more an event at `time` weighs than one at the landmark. Bounded, whatever the sender's clock says.
@@ -37,6 +39,10 @@ impl PairValue for f32 {
 
     fn count(&self) -> f32 {
         *self
+    }
+
+    fn bits(&self) -> u64 {
+        u64::from(self.to_bits())
     }
 }
 
@@ -55,6 +61,10 @@ impl PairValue for PairCount {
 
     fn count(&self) -> f32 {
         self.count
+    }
+
+    fn bits(&self) -> u64 {
+        self.marked.to_bits() ^ u64::from(self.count.to_bits()).rotate_left(32)
     }
 }
 
@@ -131,6 +141,11 @@ impl<V: PairValue> Pairs<V> {
     /// How often `row` took part.
     pub fn total(&self, row: u32) -> f32 {
         self.totals.get(row as usize).copied().unwrap_or(0.0)
+    }
+
+    /// Rows that took part, or stood before others.
+    pub fn rows(&self) -> u32 {
+        self.totals.len() as u32
     }
 
     /// All partners of `row`, in no order.

@@ -2,6 +2,8 @@
 
 use super::decay::Decayed;
 use qianmian_core::{EventKind, TimeMs};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// What happened with one item, over all visitors and all time unless the name says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,11 +49,29 @@ pub struct Totals {
     pub repeat_buyers: f64,
 }
 
+/// What happened with one item over one channel, over all time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelStats {
+    /// Times shown.
+    pub impressions: u32,
+    /// Views and clicks.
+    pub views: u32,
+    /// Times put into a cart.
+    pub carts: u32,
+    /// Orders with it.
+    pub orders: u32,
+}
+
+/// Channels that items are counted by; those of a sender who invents more are not.
+const CHANNELS: usize = 64;
+
 /// Statistics by row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Statistics {
     pub items: Vec<ItemStats>,
     pub totals: Totals,
+    /// By channel, then by row.
+    pub channels: FxHashMap<Arc<str>, FxHashMap<u32, ChannelStats>>,
 }
 
 impl Statistics {
@@ -79,6 +99,28 @@ impl Statistics {
                 totals.orders += 1.0;
             }
             EventKind::Rating | EventKind::Search | EventKind::Custom => {}
+        }
+    }
+
+    /// Counts one event of some items over a channel.
+    pub fn add_channel(&mut self, channel: &str, rows: impl Iterator<Item = u32>, kind: EventKind) {
+        if !self.channels.contains_key(channel) {
+            if self.channels.len() >= CHANNELS {
+                return;
+            }
+            self.channels.insert(channel.into(), FxHashMap::default());
+        }
+        let Some(items) = self.channels.get_mut(channel) else { return };
+        for row in rows {
+            let item = items.entry(row).or_default();
+            let count = match kind {
+                EventKind::Impression => &mut item.impressions,
+                EventKind::View | EventKind::Click => &mut item.views,
+                EventKind::Cart => &mut item.carts,
+                EventKind::Purchase => &mut item.orders,
+                EventKind::Rating | EventKind::Search | EventKind::Custom => continue,
+            };
+            *count = count.saturating_add(1);
         }
     }
 

@@ -26,8 +26,8 @@ pub(crate) enum Follow {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trend {
-    marks: FxHashMap<u32, f64>,
-    events: u32,
+    pub marks: FxHashMap<u32, f64>,
+    pub events: u32,
     dirty: bool,
     /// By kind, and over all kinds last.
     pub lists: [TrendList; 6],
@@ -91,6 +91,16 @@ fn best(list: &mut Vec<(u32, f64)>, order: impl Fn(&(u32, f64), &(u32, f64)) -> 
 }
 
 impl Trends {
+    /// Every scope that is followed, by sort and name, everybody first.
+    pub fn scopes(&self) -> Vec<(usize, Arc<str>, &Trend)> {
+        let mut all: Vec<(usize, Arc<str>, &Trend)> = vec![(0, Arc::from(""), &self.all)];
+        for (sort, scopes) in self.scopes.iter().enumerate() {
+            all.extend(scopes.iter().map(|(name, trend)| (sort + 1, Arc::clone(name), trend)));
+        }
+        all.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        all
+    }
+
     /// Counts one event of these items for everybody and for the named scopes (empty names are none).
     pub fn add(&mut self, rows: &[u32], weight: f64, time: TimeMs, scopes: &[(Follow, &str)]) {
         self.all.add(rows, weight, time);

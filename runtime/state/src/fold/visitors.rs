@@ -182,7 +182,11 @@ fn tag(visitor: &mut Visitor, catalogue: &Catalogue) {
         _ => "stage:acquisition",
     };
     let total: f32 = visitor.categories.values().sum();
-    let first = visitor.categories.iter().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+    let first = visitor.categories.iter().max_by(|a, b| {
+        // by name, because a symbol's number is the process's own
+        let name = |symbol: &u32| catalogue.symbols.text(*symbol);
+        a.1.total_cmp(b.1).then_with(|| name(b.0).cmp(&name(a.0)))
+    });
     let prefers = first.filter(|(_, weight)| **weight >= PREFERS * total && visitor.events >= 3);
     let name = prefers.map(|(symbol, _)| catalogue.symbols.text(*symbol));
     let known = visitor.tags.first().is_some_and(|tag| match (&name, tag.strip_prefix("prefers:")) {

@@ -4,6 +4,7 @@
 //! it gathers what waits into one commit, answers after the sync, and hands the new events to the folds in log order.
 
 mod codec;
+mod mark;
 mod rows;
 mod sqlite;
 mod writer;

@@ -3,9 +3,10 @@
 //! Beside its events a row keeps the hashes of their ids, and in short whose they are. Both are held in memory (24 to 44
 //! bytes an event), so that a duplicate is found without touching the disk, and a visitor without reading the log.
 
+use super::mark::Mark;
 use super::rows::{Id, Loaded, Marks, StoredRow, load, mark, open_ids, put, signed};
 use super::{Appended, Chunk, EventLog, codec};
-use crate::db::{self, Place};
+use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::Mutex;
 use qianmian_core::{Event, TimeMs};
@@ -41,6 +42,7 @@ pub struct SqliteLog {
 
 struct WriteSide {
     db: Connection,
+    mark: Option<Mark>,
     seen: FxHashSet<u128>,
 }
 
@@ -51,7 +53,7 @@ impl SqliteLog {
     /// [`StateError::Database`], [`StateError::Format`], or [`StateError::Damaged`] when stored ids fail their checksum.
     pub fn open(dir: Option<&Path>) -> Result<Self> {
         let place = Place::new(dir, NAME);
-        let db = db::open(&place, NAME, FORMAT, SCHEMA)?;
+        let db = db::open(&place, NAME, FORMAT, SCHEMA, Journal::Ahead)?;
         let read = match dir {
             Some(_) => Some(Mutex::new(db::open_read_only(&place, NAME, FORMAT)?)),
             None => None,
@@ -60,7 +62,8 @@ impl SqliteLog {
         let loaded = load(&db, |id| {
             seen.insert(number(id));
         })?;
-        Ok(Self::over(Some(WriteSide { db, seen }), read, loaded))
+        let mark = dir.map(|dir| Mark::open(dir, loaded.last)).transpose()?;
+        Ok(Self::over(Some(WriteSide { db, mark, seen }), read, loaded))
     }
 
     /// A view of the log in `dir` beside its writer: [`EventLog::scan`] sees what is committed, changes are refused.
@@ -132,7 +135,7 @@ impl SqliteLog {
 impl EventLog for SqliteLog {
     fn append(&self, batch: &[Event]) -> Result<Appended> {
         let mut write = self.write.lock();
-        let WriteSide { db, seen } = write.as_mut().ok_or(StateError::ReadOnly)?;
+        let WriteSide { db, mark: reached, seen } = write.as_mut().ok_or(StateError::ReadOnly)?;
         let ids: Vec<Id> = batch.iter().map(|e| hash(&e.id)).collect();
         let accepted: Vec<bool> = ids.iter().map(|id| seen.insert(number(id))).collect();
         let fresh: Vec<usize> = (0..batch.len()).filter(|&i| accepted[i]).collect();
@@ -162,6 +165,9 @@ impl EventLog for SqliteLog {
         }
         self.marks.lock().append(&mut marked);
         let last_offset = first_offset + fresh.len() as u64 - 1;
+        if let Some(reached) = reached {
+            reached.set(last_offset);
+        }
         self.last.store(last_offset, Ordering::Release);
         self.len.fetch_add(fresh.len() as u64, Ordering::AcqRel);
         Ok(Appended { accepted, first_offset, last_offset })
@@ -225,7 +231,7 @@ impl EventLog for SqliteLog {
 
     fn expire(&self, before: TimeMs) -> Result<u64> {
         let mut write = self.write.lock();
-        let WriteSide { db, seen } = write.as_mut().ok_or(StateError::ReadOnly)?;
+        let WriteSide { db, seen, .. } = write.as_mut().ok_or(StateError::ReadOnly)?;
         let tx = db.transaction().during("expire events")?;
         let (mut expired, mut from, mut forgotten) = (0, 0, Vec::<Id>::new());
         let mut left = Vec::new();

@@ -7,7 +7,7 @@ mod key;
 
 pub use key::{FILE as KEY_FILE, Pseudonyms};
 
-use crate::db::{self, Place};
+use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::{Mutex, RwLock};
 use qianmian_core::TimeMs;
@@ -77,7 +77,7 @@ impl People {
             Some(dir) => Pseudonyms::open(dir, may_make)?,
             None => Pseudonyms::new(rand::random()),
         };
-        let db = db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA)?;
+        let db = db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Rollback)?;
         Ok(Self { pseudonyms, links: RwLock::new(load(&db)?), db: Mutex::new(Some(db)) })
     }
 
