@@ -2,6 +2,7 @@
 //!
 //! - [`load`]: closed and open loops over keep-alive connections;
 //! - [`http1`]: the little HTTP/1.1 a load generator needs;
+//! - [`bitflips`]: damaged data folders, and what is read of them;
 //! - [`kills`]: a server killed at random moments, and what it lost;
 //! - [`lines`]: one JSON object a measured figure;
 //! - [`process`]: servers as child processes;
@@ -13,6 +14,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a load generator waits until a request is due, a bench for its servers")]
 
+pub mod bitflips;
 pub mod hostile;
 pub mod http1;
 pub mod kills;

@@ -52,6 +52,17 @@ impl Server {
         }
     }
 
+    /// Bytes it has in memory.
+    ///
+    /// # Errors
+    /// Where the system does not tell.
+    pub fn memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).context("no /proc")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is no number")?;
+        Ok(kilobytes << 10)
+    }
+
     /// The last lines the server wrote.
     #[must_use]
     pub fn said(&self) -> String {

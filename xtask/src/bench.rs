@@ -4,7 +4,7 @@ use crate::setup::{javascript, root, server, shared_data, target, venv};
 use anyhow::bail;
 
 /// Every bench, in the order they run.
-const BENCHES: [&str; 7] = ["quality", "serve", "sandbox", "releases", "index", "events", "durability"];
+const BENCHES: [&str; 8] = ["quality", "serve", "sandbox", "releases", "index", "events", "durability", "scale"];
 
 fn run_named(name: &str) -> anyhow::Result<()> {
     if name == "index" {
@@ -14,7 +14,14 @@ fn run_named(name: &str) -> anyhow::Result<()> {
     let binary_text = binary.to_string_lossy().into_owned();
     match name {
         "quality" => quality(&binary_text),
-        "serve" | "releases" | "events" | "durability" => {
+        "durability" => {
+            let file = shared_data().map(|data| data.join("online-retail").join("online_retail.csv.zst"));
+            let file = file.map(|file| file.to_string_lossy().into_owned());
+            let mut arguments = vec!["--qianmian", &binary_text];
+            arguments.extend(file.as_deref().into_iter().flat_map(|file| ["--online-retail", file]));
+            crate::setup::run(target().join("release").join("bench-durability"), &arguments)
+        }
+        "serve" | "releases" | "events" | "scale" => {
             crate::setup::run(target().join("release").join(format!("bench-{name}")), &["--qianmian", &binary_text])
         }
         "sandbox" => {

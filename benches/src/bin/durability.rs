@@ -2,9 +2,13 @@
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use qianmian_benches::kills::{audit, new_audit, start_with};
+use qianmian::import::{online_retail, store};
+use qianmian_benches::bitflips::damage;
+use qianmian_benches::kills::{Found, audit, new_audit, start_with};
 use qianmian_benches::lines::{Better, Line, print};
+use qianmian_state::State;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Kills a server under load and prints one JSON object a line.
 #[derive(Parser)]
@@ -21,7 +25,13 @@ struct Options {
     /// Events in the log of the start that is timed.
     #[arg(long, default_value_t = 1_000_000)]
     events: usize,
-    /// Of the moments of the kills.
+    /// Damaged copies of a data folder.
+    #[arg(long, default_value_t = 1_000)]
+    flips: usize,
+    /// The online-retail CSV: imported live, then folded from nothing.
+    #[arg(long)]
+    online_retail: Option<PathBuf>,
+    /// Of the moments of the kills, and of what is damaged.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -29,9 +39,13 @@ struct Options {
 fn main() -> Result<()> {
     let options = Options::parse();
     let folder = tempfile::tempdir_in(options.workspace.join("target"))?;
-    let found = audit(&new_audit(&options.qianmian, folder.path(), options.kills, options.seed))?;
+    let found = if options.kills == 0 {
+        Found::default()
+    } else {
+        audit(&new_audit(&options.qianmian, folder.path(), options.kills, options.seed))?
+    };
     eprintln!("{found:?}");
-    ensure!(found.acknowledged > 0, "no event was acknowledged");
+    ensure!(options.kills == 0 || found.acknowledged > 0, "no event was acknowledged");
     let alone =
         |metric, value: f64, target| Line::alone(("durability", "kills", metric), Better::Lower, &[value], target);
     let mut lines = vec![
@@ -45,5 +59,42 @@ fn main() -> Result<()> {
     let took = start_with(&new_audit(&options.qianmian, folder.path(), 0, 1), options.events)?;
     let million = took.as_secs_f64() / options.events as f64 * 1e6;
     lines.push(Line::alone(("durability", "restart", "s_per_million"), Better::Lower, &[million], Some(5.0)));
+    lines.extend(flipped(&options)?);
+    lines.extend(rebuilt(&options)?);
     print(&lines)
+}
+
+/// Damage to every file of a data folder.
+fn flipped(options: &Options) -> Result<Vec<Line>> {
+    let folder = tempfile::tempdir_in(options.workspace.join("target"))?;
+    // a panic is a finding, and is counted: its words need not stand here a thousand times
+    std::panic::set_hook(Box::new(|_| {}));
+    let found = damage(folder.path(), options.flips, options.seed)?;
+    drop(std::panic::take_hook());
+    eprintln!("{found:#?}");
+    let line = |metric, value: usize, target| {
+        Line::alone(("durability", "bitflips", metric), Better::Lower, &[value as f64], target)
+    };
+    Ok(vec![
+        line("silently_wrong", found.silent, Some(0.0)),
+        line("panicked", found.panicked, Some(0.0)),
+        line("refused", found.refused, None),
+        line("unharmed", found.unharmed, None),
+    ])
+}
+
+/// Real orders, folded as they come and folded from nothing.
+fn rebuilt(options: &Options) -> Result<Vec<Line>> {
+    let Some(file) = &options.online_retail else { return Ok(Vec::new()) };
+    let folder = tempfile::tempdir_in(options.workspace.join("target"))?;
+    let state = State::open(folder.path())?;
+    store(&state, online_retail::read(file, None)?)?;
+    let (offset, live) = state.digest()?;
+    let begun = Instant::now();
+    let anew = State::open_at(folder.path(), offset)?;
+    let took = begun.elapsed().as_secs_f64();
+    let equal = anew.folds.digest() == live;
+    eprintln!("{offset} events, {} visitors, rebuilt in {took:.2} s: {live:?}", state.folds.visitors());
+    let what = ("durability", "rebuild/online-retail", "equal");
+    Ok(vec![Line::alone(what, Better::Higher, &[f64::from(u8::from(equal))], Some(1.0))])
 }

@@ -60,7 +60,7 @@ impl Captures {
     /// # Errors
     /// [`StateError::Database`] or [`StateError::Format`].
     pub fn open(dir: Option<&Path>) -> Result<Self> {
-        Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Ahead)?) })
+        Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Rollback)?) })
     }
 
     /// A view of the captures in `dir`, or of none where there are none yet.

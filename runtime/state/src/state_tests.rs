@@ -118,3 +118,37 @@ fn lists_follow_by_themselves_when_it_is_quiet() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
+
+#[test]
+fn folds_made_from_nothing_equal_the_live_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).unwrap();
+    state.catalogue.upsert((0..6).map(|i| item(&format!("i{i}"))).collect()).unwrap();
+    let mut random = 7u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    for n in 0..400 {
+        let mut event = order(&n.to_string(), &format!("v{}", next(9)), &[], 1_000 + next(90 * 86_400_000) as i64);
+        event.kind = EventKind::ALL[next(8) as usize];
+        event.items = (0..1 + next(4)).map(|_| format!("i{}", next(12))).collect();
+        event.channel = ["app", "web", ""][next(3) as usize].into();
+        event.traits = vec![("city".into(), format!("c{}", next(3)))];
+        // some alone and some together, as commits fall
+        state.submit(vec![event], Box::new(|stored| drop(stored.unwrap()))).unwrap();
+        if next(20) == 0 {
+            state.refresh().unwrap();
+        }
+    }
+    let (offset, live) = state.digest().unwrap();
+    assert_eq!(offset, 400);
+    let anew = State::open_at(dir.path(), offset).unwrap();
+    assert_eq!(anew.folds.digest(), live, "beside the running one");
+    state.append(vec![order("more", "v1", &["i1"], 5)]).unwrap();
+    assert_ne!(state.digest().unwrap().1, live);
+    assert_eq!(State::open_at(dir.path(), offset).unwrap().folds.digest(), live, "up to where it was compared");
+    let now = state.digest().unwrap();
+    drop(state);
+    assert_eq!(State::open(dir.path()).unwrap().digest().unwrap(), now, "and after a start");
+}

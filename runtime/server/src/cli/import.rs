@@ -1,6 +1,7 @@
 //! `qianmian import`.
 
 use super::{Data, moment};
+use crate::import::feed::feed;
 use crate::import::{amazon_beauty, online_retail, store};
 use qianmian_core::TimeMs;
 use qianmian_state::State;
@@ -27,6 +28,12 @@ pub(super) struct Import {
     /// Only what happened before this moment.
     #[arg(long, value_parser = moment)]
     until: Option<TimeMs>,
+    /// Feed it to a running server as if it happened now, so many times as fast: 3600 is an hour a second.
+    #[arg(long, requires = "server")]
+    speed: Option<f64>,
+    /// The running server to feed, instead of a data folder.
+    #[arg(long, requires = "speed")]
+    server: Option<String>,
     /// Where to list the rows that were left out [default: rejects.csv in the data folder].
     #[arg(long)]
     rejects: Option<PathBuf>,
@@ -39,6 +46,10 @@ impl Import {
             Preset::OnlineRetail => online_retail::read(&self.file, self.until)?,
             Preset::AmazonBeauty => amazon_beauty::read(&self.file)?,
         };
+        if let (Some(server), Some(speed)) = (&self.server, self.speed) {
+            println!("{}", serde_json::to_string_pretty(&feed(&imported, server, speed)?)?);
+            return Ok(());
+        }
         let state = State::open(&self.data.data)?;
         let path = self.rejects.unwrap_or_else(|| self.data.data.join("rejects.csv"));
         imported.rejects.write(&path)?;

@@ -7,6 +7,7 @@ mod import;
 mod plugin;
 mod replay;
 mod serve;
+pub(crate) mod state;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -31,6 +32,9 @@ enum Command {
     /// Write events or training data out.
     #[command(subcommand)]
     Export(export::Export),
+    /// Fold the log anew, and compare.
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// Write, build, try, look into and upload strategies.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -95,6 +99,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(export) => export.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Replay(replay) => replay.run(),
+        Command::State(state) => state.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::CompileComponent { .. } => Ok(()),
     }

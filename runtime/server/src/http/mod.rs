@@ -71,6 +71,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/captures", get(replays::list))
         .route("/v1/captures/{request_id}", get(replays::get))
         .route("/v1/replays", post(replays::post))
+        .route("/v1/state", get(operate::state))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .route("/metrics", get(operate::metrics))

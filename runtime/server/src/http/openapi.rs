@@ -62,6 +62,7 @@ use utoipa::{Modify, OpenApi};
         replays::list,
         replays::get,
         replays::post,
+        operate::state,
         operate::healthz,
         operate::readyz,
         operate::metrics,

@@ -86,7 +86,7 @@ fn tags_of_every_kind_are_back_filled_and_follow_events() {
     assert_eq!(tags, ["prefers:of-a", "stage:revenue", "city:Basel", "value:high", "likes:of-a", "loyal", "courted"]);
     assert_eq!(segments, ["outer", "inner"]);
     assert_eq!(labels(&state, "v0").0, ["stage:acquisition", "city:Bern"]);
-    assert_eq!(labels(&state, "v4").0.contains(&"value:low".to_owned()), true);
+    assert!(labels(&state, "v4").0.contains(&"value:low".to_owned()));
     let audience = &state.folds.audience;
     assert_eq!((audience.size("outer"), audience.size("inner"), audience.size("none")), (Some(5), Some(2), None));
     assert_eq!(audience.values("city"), [("city:Basel".into(), 5), ("city:Bern".into(), 5)]);
