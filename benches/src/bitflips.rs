@@ -148,7 +148,7 @@ pub fn damage(folder: &Path, times: usize, seed: u64) -> Result<Damage> {
     let whole = folder.join("data");
     fill(&whole)?;
     let crashed = whole.with_extension("crashed");
-    let digest = qianmian_state::BlobStore::digest(&[7; 9_000]);
+    let digest = qianmian_state::FolderBlobs::digest(&[7; 9_000]);
     let mut found = Damage::default();
     let mut random = seed;
     // closed in order, and as after a crash

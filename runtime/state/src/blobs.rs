@@ -10,7 +10,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Immutable bytes by the lower-case hexadecimal SHA-256 of their content.
 ///
 /// A blob appears whole or not at all, and what is read is what was written: the digest is checked on every read.
-pub struct BlobStore {
+pub trait BlobStore: Send + Sync {
+    /// Stores bytes and returns their digest. Bytes that are already there are not written again.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    fn put(&self, bytes: &[u8]) -> Result<String>;
+
+    /// The bytes of a digest.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`]; [`StateError::Damaged`] when they no longer match; [`StateError::Rejected`] when
+    /// `digest` is not one; [`StateError::Io`].
+    fn get(&self, digest: &str) -> Result<Vec<u8>>;
+
+    /// True when there is a blob of this digest; its content is not checked.
+    fn contains(&self, digest: &str) -> bool;
+
+    /// Removes a blob. True when it was there.
+    ///
+    /// # Errors
+    /// [`StateError::Rejected`] when `digest` is not one; [`StateError::Io`].
+    fn delete(&self, digest: &str) -> Result<bool>;
+}
+
+/// [`BlobStore`] in a folder.
+pub struct FolderBlobs {
     root: PathBuf,
     /// Makes names of unfinished files differ within this process.
     unfinished: AtomicU64,
@@ -18,7 +43,7 @@ pub struct BlobStore {
     _temporary: Option<tempfile::TempDir>,
 }
 
-impl BlobStore {
+impl FolderBlobs {
     /// Opens the store under `dir`, or one in a temporary directory that goes with it.
     ///
     /// # Errors
@@ -42,11 +67,24 @@ impl BlobStore {
         hex::encode(Sha256::digest(bytes))
     }
 
-    /// Stores bytes and returns their digest. Bytes that are already there are not written again.
-    ///
-    /// # Errors
-    /// [`StateError::Io`].
-    pub fn put(&self, bytes: &[u8]) -> Result<String> {
+    /// Where a digest is kept. Anything but a digest is refused, so that no name can leave the store.
+    fn path(&self, digest: &str) -> Result<PathBuf> {
+        let is_digest = digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if is_digest {
+            Ok(self.root.join(&digest[..2]).join(digest))
+        } else {
+            Err(StateError::Rejected {
+                what: "blob",
+                name: digest.chars().take(80).collect(),
+                code: "bad_digest",
+                detail: "64 lower-case hexadecimal digits expected".into(),
+            })
+        }
+    }
+}
+
+impl BlobStore for FolderBlobs {
+    fn put(&self, bytes: &[u8]) -> Result<String> {
         let digest = Self::digest(bytes);
         // a damaged copy is replaced, so that sending a file again repairs it
         if self.get(&digest).is_ok() {
@@ -72,12 +110,7 @@ impl BlobStore {
         Ok(digest)
     }
 
-    /// The bytes of a digest.
-    ///
-    /// # Errors
-    /// [`StateError::Unknown`]; [`StateError::Damaged`] when they no longer match; [`StateError::Rejected`] when
-    /// `digest` is not one; [`StateError::Io`].
-    pub fn get(&self, digest: &str) -> Result<Vec<u8>> {
+    fn get(&self, digest: &str) -> Result<Vec<u8>> {
         let path = self.path(digest)?;
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -95,37 +128,16 @@ impl BlobStore {
         }
     }
 
-    /// True when there is a file of this digest; its content is not checked.
-    #[must_use]
-    pub fn contains(&self, digest: &str) -> bool {
+    fn contains(&self, digest: &str) -> bool {
         self.path(digest).is_ok_and(|path| path.exists())
     }
 
-    /// Removes a blob. True when it was there.
-    ///
-    /// # Errors
-    /// [`StateError::Rejected`] when `digest` is not one; [`StateError::Io`].
-    pub fn delete(&self, digest: &str) -> Result<bool> {
+    fn delete(&self, digest: &str) -> Result<bool> {
         let path = self.path(digest)?;
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) => Err(io("delete", &path, e)),
-        }
-    }
-
-    /// Where a digest is kept. Anything but a digest is refused, so that no name can leave the store.
-    fn path(&self, digest: &str) -> Result<PathBuf> {
-        let is_digest = digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if is_digest {
-            Ok(self.root.join(&digest[..2]).join(digest))
-        } else {
-            Err(StateError::Rejected {
-                what: "blob",
-                name: digest.chars().take(80).collect(),
-                code: "bad_digest",
-                detail: "64 lower-case hexadecimal digits expected".into(),
-            })
         }
     }
 }
@@ -141,12 +153,12 @@ mod tests {
     #[test]
     fn bytes_come_back_and_tampering_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = BlobStore::open(Some(dir.path())).unwrap();
+        let blobs = FolderBlobs::open(Some(dir.path())).unwrap();
         let digest = blobs.put(b"abc").unwrap();
         assert_eq!(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(blobs.put(b"abc").unwrap(), digest);
         drop(blobs);
-        let blobs = BlobStore::open(Some(dir.path())).unwrap();
+        let blobs = FolderBlobs::open(Some(dir.path())).unwrap();
         assert_eq!(blobs.get(&digest).unwrap(), b"abc");
 
         fs::write(blobs.path(&digest).unwrap(), b"abd").unwrap();
@@ -162,7 +174,7 @@ mod tests {
 
     #[test]
     fn only_digests_are_names() {
-        let blobs = BlobStore::open(None).unwrap();
+        let blobs = FolderBlobs::open(None).unwrap();
         for name in ["", "../../etc/passwd", &"A".repeat(64), &"é".repeat(32)] {
             assert!(matches!(blobs.get(name), Err(StateError::Rejected { code: "bad_digest", .. })), "{name}");
         }

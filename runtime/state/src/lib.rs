@@ -18,6 +18,7 @@
 //! | [`people`] | ids as pseudonymous keys, and keys linked into one person |
 //! | [`audit`] | what was done to people's data |
 //! | [`blobs`] | files by digest |
+//! | [`conformance`] | what every implementation of the three traits must do |
 //! | [`captures`] | answers with everything they depended on |
 //! | [`vectors`] | embeddings that changed after their space was stored whole |
 
@@ -28,6 +29,7 @@ pub mod campaigns;
 pub mod captures;
 pub mod catalogue;
 pub mod columns;
+pub mod conformance;
 mod db;
 pub mod error;
 pub mod fold;
@@ -42,7 +44,7 @@ pub mod vectors;
 
 pub use audience::{Audience, Estimate, Progress};
 pub use audit::{Audit, AuditFilter, Entry};
-pub use blobs::BlobStore;
+pub use blobs::{BlobStore, FolderBlobs};
 pub use campaigns::{Campaign, Campaigns, Outcome, Reservation};
 pub use captures::{CaptureFilter, CaptureHead, Captures};
 pub use catalogue::{Catalogue, CatalogueStore, Item, Rejected, Stock, Symbols, UpsertReport};

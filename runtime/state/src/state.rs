@@ -2,7 +2,7 @@
 
 use crate::audience::Sweeper;
 use crate::audit::Audit;
-use crate::blobs::BlobStore;
+use crate::blobs::{BlobStore, FolderBlobs};
 use crate::campaigns::Campaigns;
 use crate::captures::Captures;
 use crate::catalogue::CatalogueStore;
@@ -45,7 +45,7 @@ pub struct State {
     /// Documents.
     pub registry: Arc<dyn Registry>,
     /// Files by digest.
-    pub blobs: Arc<BlobStore>,
+    pub blobs: Arc<dyn BlobStore>,
     /// Answers with everything they depended on.
     pub captures: Arc<Captures>,
     /// Embeddings that changed.
@@ -113,7 +113,7 @@ impl State {
             campaigns,
             audit: Arc::new(Audit::open_read_only(dir)?),
             registry: Arc::new(SqliteRegistry::open_read_only(dir)?),
-            blobs: Arc::new(BlobStore::open(Some(dir))?),
+            blobs: Arc::new(FolderBlobs::open(Some(dir))?),
             captures: Arc::new(Captures::open_read_only(dir)?),
             vectors: Arc::new(VectorLog::open_read_only(dir)?),
             folder: None,
@@ -145,7 +145,7 @@ impl State {
             campaigns,
             audit,
             registry: Arc::new(SqliteRegistry::open(dir)?),
-            blobs: Arc::new(BlobStore::open(dir)?),
+            blobs: Arc::new(FolderBlobs::open(dir)?),
             captures,
             vectors: Arc::new(VectorLog::open(dir)?),
             folder: dir.map(Path::to_path_buf),

@@ -1,7 +1,7 @@
 //! Vectors that changed after their space was stored whole: on disk before they are acknowledged, read again at the next
 //! start.
 
-use crate::db::{self, Place};
+use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -33,7 +33,7 @@ impl VectorLog {
     /// # Errors
     /// [`StateError::Database`] or [`StateError::Format`].
     pub fn open(dir: Option<&Path>) -> Result<Self> {
-        Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA)?) })
+        Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Rollback)?) })
     }
 
     /// A view of the log in `dir`, or of an empty one where there is none yet.

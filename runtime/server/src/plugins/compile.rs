@@ -4,7 +4,7 @@ use crate::error::ApiError;
 use anyhow::Context;
 use parking_lot::Mutex;
 use qianmian_host::{CodeKey, Host, HostConfig, LoadError, Program};
-use qianmian_state::BlobStore;
+use qianmian_state::FolderBlobs;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ impl Compiler {
     /// # Errors
     /// The first check it does not pass: 422 with the check's code; 500 when no process can be started.
     pub fn program(&self, component: &[u8]) -> Result<Program, ApiError> {
-        let path = self.folder.as_ref().map(|folder| folder.join(BlobStore::digest(component)));
+        let path = self.folder.as_ref().map(|folder| folder.join(FolderBlobs::digest(component)));
         if let Some(sealed) = path.as_ref().and_then(|path| fs::read(path).ok())
             && let Some(program) = self.open(component, &sealed)?
         {

@@ -20,7 +20,7 @@ use crate::scenario::check_name;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use qianmian_host::{Host, HostConfig, Program, Strategy, Tagger};
-use qianmian_state::{BlobStore, State, StateError};
+use qianmian_state::{FolderBlobs, State, StateError};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -210,7 +210,7 @@ impl Plugins {
         files.sort();
         for file in files {
             let bytes = std::fs::read(&file)?;
-            if self.has_digest(&BlobStore::digest(&bytes)) {
+            if self.has_digest(&FolderBlobs::digest(&bytes)) {
                 continue;
             }
             let plugin = self.try_out(&bytes).with_context(|| format!("{} is refused", file.display()))?;
