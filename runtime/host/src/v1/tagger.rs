@@ -6,7 +6,6 @@ use crate::call::{State, cut};
 use crate::operations;
 use crate::strategy::Description;
 use qianmian_core::{ColumnValues, ItemRow, ReachError, Visitor};
-use std::sync::Arc;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Result, Store};
 
