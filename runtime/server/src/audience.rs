@@ -206,10 +206,11 @@ impl Audiences {
     pub fn load(state: Arc<State>) -> anyhow::Result<Self> {
         let audiences = Self { state, turn: Mutex::default() };
         let (tags, segments) = audiences.all().map_err(anyhow::Error::msg)?;
-        if !(tags.is_empty() && segments.is_empty())
-            && let Err(circle) = audiences.state.folds.audience.define(tags, segments)
-        {
-            tracing::error!(circle, "tags and segments cannot be evaluated");
+        if !(tags.is_empty() && segments.is_empty()) {
+            match audiences.state.folds.audience.define(tags, segments) {
+                Ok(()) => audiences.state.folds.label_everybody(),
+                Err(circle) => tracing::error!(circle, "tags and segments cannot be evaluated"),
+            }
         }
         Ok(audiences)
     }

@@ -113,7 +113,9 @@ impl Training {
         let until = self.as_of + self.horizon_days * DAY_MS;
         let state = State::open_until(&self.data.data, self.as_of)?;
         let labels = all_events(&state, self.as_of, until)?;
-        let app = App::over(Config { data: self.data.data, ..Config::load(None)? }, state)?;
+        // tags and segments as of that moment, too
+        let config = Config { data: self.data.data, frozen_clock: Some(self.as_of), ..Config::load(None)? };
+        let app = App::over(config, state)?;
         for spec in &self.embeddings {
             put_vectors(&app, spec)?;
         }

@@ -79,6 +79,13 @@ fn run(folds: &Folds, stop: &AtomicBool) {
     }
 }
 
+impl Folds {
+    /// Labels everybody before it returns: when a server starts, and in a view, which no thread goes over.
+    pub fn label_everybody(&self) {
+        sweep(self, &AtomicBool::new(false));
+    }
+}
+
 /// Labels everybody with the definitions as they are when it begins; when they change meanwhile it is not the last.
 fn sweep(folds: &Folds, stop: &AtomicBool) {
     let audience = &folds.audience;
