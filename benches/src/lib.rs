@@ -5,6 +5,7 @@
 //! - [`bitflips`]: damaged data folders, and what is read of them;
 //! - [`kills`]: a server killed at random moments, and what it lost;
 //! - [`lines`]: one JSON object a measured figure;
+//! - [`models`]: models run by us and by onnxruntime, on the same inputs;
 //! - [`process`]: servers as child processes;
 //! - [`peer`]: the Python peer, its environment and the data both sides serve;
 //! - [`shop`]: that data loaded into a server under test over HTTP;
@@ -21,6 +22,7 @@ pub mod kills;
 pub mod languages;
 pub mod lines;
 pub mod load;
+pub mod models;
 pub mod peer;
 pub mod process;
 pub mod sandbox;

@@ -1,78 +1,136 @@
-//! A graph of the inference engine: imported once, planned once, run from any thread.
+//! A graph that can be run: as a program of our own steps where all of its operators are known to it, else by the engine.
 
+use crate::import::{Imported, import, only_trees};
+use crate::program::{Lowering, Numbers, Program, State};
 use crate::trees::Ensemble;
-use crate::trees::op::{self, TreeOp};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
-use tract_onnx::Onnx;
-use tract_onnx::data_resolver::ModelDataResolver;
-use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
 /// States kept for reuse; more than the CPU pool has threads are never needed at once.
 const MOST_STATES: usize = 64;
 
-/// An input as the manifest's kind wants it. A dimension of `None` varies from call to call.
+/// Whose an input is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// One row for the request: what depends on nothing else is computed once.
+    Visitor,
+    /// A row for each candidate.
+    #[default]
+    Candidate,
+}
+
+/// An input as the manifest wants it. A dimension of `None` is the number of candidates.
 #[derive(Clone, Debug)]
 pub(crate) struct Input {
+    /// Its name in the file; by its place without one.
+    pub(crate) name: Option<String>,
     /// What it carries, for error texts.
     pub(crate) what: &'static str,
     pub(crate) datum: DatumType,
     pub(crate) shape: Vec<Option<usize>>,
+    pub(crate) side: Side,
 }
 
-/// A planned graph with one f32 output.
+impl Input {
+    /// Numbers in a row.
+    pub(crate) fn width(&self) -> usize {
+        self.shape.iter().flatten().product()
+    }
+}
+
+/// A graph ready to be run from any thread.
 #[derive(Debug)]
 pub(crate) struct Graph {
-    plan: Arc<TypedRunnableModel>,
-    states: Mutex<Vec<TypedSimpleState>>,
+    inputs: Vec<Input>,
+    pub(crate) outputs: Vec<String>,
+    engine: Engine,
     /// The ensemble, when the graph is nothing else.
     pub(crate) trees: Option<Arc<Ensemble>>,
 }
 
+#[derive(Debug)]
+enum Engine {
+    Program(Box<Program>, Mutex<Vec<State>>),
+    /// Why it is not a program, and the engine's own plan.
+    Plan(String, Arc<TypedRunnableModel>),
+}
+
 impl Graph {
     /// Imports `bytes`. The error says what is wrong with the file or how it disagrees with `inputs`.
-    pub(crate) fn load(bytes: &[u8], inputs: &[Input], names: &[String], output: Option<&str>) -> Result<Self, String> {
-        guarded(|| Self::import(bytes, inputs, names, output))
-    }
-
-    fn import(mut bytes: &[u8], inputs: &[Input], names: &[String], output: Option<&str>) -> TractResult<Self> {
-        let onnx = importer();
-        let proto = onnx.proto_model_for_read(&mut bytes).context("not a complete ONNX file")?;
-        check_operators(&onnx, &proto)?;
-        let mut model = onnx.model_for_proto_model(&proto)?;
-        select_inputs(&mut model, names, inputs)?;
-        select_output(&mut model, output)?;
-        let varying = model.symbols.new_with_prefix("rows");
-        for (i, input) in inputs.iter().enumerate() {
-            let shape: TVec<TDim> =
-                input.shape.iter().map(|d| d.map_or_else(|| varying.to_dim(), |d| d.to_dim())).collect();
-            model.set_input_fact(i, InferenceFact::dt_shape(input.datum, shape))?;
-        }
-        let model = model.into_optimized()?;
-        let got = model.output_fact(0)?.datum_type;
-        ensure!(got == f32::datum_type(), "its output is {got:?}, expected F32");
-        Ok(Self { trees: only_trees(&model), plan: model.into_runnable()?, states: Mutex::default() })
-    }
-
-    /// Runs once. A state in which something panicked is thrown away.
-    pub(crate) fn run(&self, inputs: TVec<TValue>) -> Result<Vec<f32>, String> {
+    pub(crate) fn load(bytes: &[u8], inputs: &[Input], outputs: &[String]) -> Result<Self, String> {
         guarded(|| {
-            let pooled = self.states.lock().pop();
-            let mut state = pooled.map_or_else(|| self.plan.spawn(), Ok)?;
-            let outputs = state.run(inputs)?;
-            let values = outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
-            let mut states = self.states.lock();
-            if states.len() < MOST_STATES {
-                states.push(state);
+            let Imported { model, rows, outputs } = import(bytes, inputs, outputs)?;
+            for output in 0..outputs.len() {
+                let got = model.output_fact(output)?.datum_type;
+                ensure!(got == f32::datum_type(), "its output is {got:?}, expected F32");
             }
-            Ok(values)
+            let trees = only_trees(&model);
+            let visitor: Vec<bool> = inputs.iter().map(|input| input.side == Side::Visitor).collect();
+            let engine = match Lowering::program(&model, &rows, &visitor) {
+                Ok(program) => Engine::Program(Box::new(program), Mutex::default()),
+                Err(why) => Engine::Plan(format!("{why:#}"), model.into_optimized()?.into_runnable()?),
+            };
+            Ok(Self { inputs: inputs.to_vec(), outputs, engine, trees })
         })
     }
+
+    /// How the graph is run, in a few words.
+    pub(crate) fn describe(&self) -> String {
+        match &self.engine {
+            Engine::Program(program, _) => {
+                let (visitor, candidate) = program.steps();
+                format!("{visitor} steps for the visitor, {candidate} for the candidates")
+            }
+            Engine::Plan(why, ..) => format!("by the inference engine: {why}"),
+        }
+    }
+
+    /// Runs for `n` candidates, at least one. Inputs are row-major, a visitor's is one row; each output has a row for each
+    /// candidate, or whatever the graph gives when nothing in it varies. A state in which something panicked is thrown away.
+    pub(crate) fn run(&self, inputs: &[Numbers], n: usize) -> Result<Vec<Vec<f32>>, String> {
+        match &self.engine {
+            Engine::Program(program, states) => {
+                let pooled = states.lock().pop();
+                let mut state = pooled.unwrap_or_else(|| program.state());
+                let outputs = guarded(|| Ok(program.run(&mut state, inputs, n)))??;
+                let mut states = states.lock();
+                if states.len() < MOST_STATES {
+                    states.push(state);
+                }
+                Ok(outputs)
+            }
+            Engine::Plan(_, plan) => guarded(|| {
+                let mut tensors = TVec::new();
+                for (input, numbers) in self.inputs.iter().zip(inputs) {
+                    tensors.push(tensor(input, *numbers, n)?);
+                }
+                // A state of its own for each run: recurrent operators go on from where the last visitor ended.
+                let outputs = plan.spawn()?.run(tensors)?;
+                let floats = |output: &TValue| Ok(output.try_as_plain_ram()?.as_slice::<f32>()?.to_vec());
+                outputs.iter().map(floats).collect()
+            }),
+        }
+    }
+}
+
+/// The engine's graph has the visitor's row once for each candidate, where the file does.
+fn tensor(input: &Input, numbers: Numbers, n: usize) -> TractResult<TValue> {
+    let shape: Vec<usize> = input.shape.iter().map(|dim| dim.unwrap_or(n)).collect();
+    let size: usize = shape.iter().product();
+    let tensor = match numbers {
+        Numbers::Floats(all) => Tensor::from_shape(&shape, &repeated(all, size))?,
+        Numbers::Integers(all) => Tensor::from_shape(&shape, &repeated(all, size))?,
+    };
+    Ok(tensor.into_tvalue())
+}
+
+fn repeated<T: Copy>(all: &[T], size: usize) -> Vec<T> {
+    all.iter().copied().cycle().take(if all.is_empty() { 0 } else { size }).collect()
 }
 
 /// Turns errors and panics of the engine into one text.
@@ -87,130 +145,4 @@ fn guarded<T>(f: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-fn importer() -> Onnx {
-    // Shapes written into the file are often those of the example the exporter ran, not of what is served.
-    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
-    onnx.op_register.insert("TreeEnsembleRegressor", op::build);
-    // The engine's own gives wrong labels and can crash on a malformed file.
-    onnx.op_register.0.remove("TreeEnsembleClassifier");
-    onnx.provider = Arc::new(NoFiles);
-    onnx
-}
-
-/// A model is one file; it cannot make the server open others.
-struct NoFiles;
-
-impl ModelDataResolver for NoFiles {
-    fn read_bytes_from_path(&self, _: &mut Vec<u8>, path: &Path, _: usize, _: Option<usize>) -> TractResult<()> {
-        bail!("its weights are in another file, {path:?}: save it as one file")
-    }
-}
-
-fn check_operators(onnx: &Onnx, proto: &ModelProto) -> TractResult<()> {
-    let graph = proto.graph.as_ref().context("the file has no graph")?;
-    let external = graph.initializer.iter().find(|t| !t.external_data.is_empty());
-    if let Some(tensor) = external {
-        bail!("weights {:?} are in another file: save the model as one file", tensor.name);
-    }
-    let mut unknown: Vec<&str> = graph.node.iter().map(|n| n.op_type.as_str()).collect();
-    unknown.retain(|name| !onnx.op_register.0.contains_key(*name));
-    unknown.sort_unstable();
-    unknown.dedup();
-    ensure!(unknown.is_empty(), "operators that are not supported: {}", unknown.join(", "));
-    // The importer indexes by these names without asking.
-    let mut known: Vec<&str> = graph.node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
-    known.extend(graph.input.iter().map(|i| i.name.as_str()));
-    known.extend(graph.initializer.iter().map(|i| i.name.as_str()));
-    if let Some(output) = graph.output.iter().find(|o| !known.contains(&o.name.as_str())) {
-        bail!("nothing computes its output {:?}", output.name);
-    }
-    Ok(())
-}
-
-/// Brings the inputs into the order of `wanted` and checks what the file declares of them.
-fn select_inputs(model: &mut InferenceModel, names: &[String], wanted: &[Input]) -> TractResult<()> {
-    let there: Vec<(String, OutletId)> =
-        model.inputs.iter().map(|outlet| (model.node(outlet.node).name.clone(), *outlet)).collect();
-    let listed = || there.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    let whats = || wanted.iter().map(|i| i.what).collect::<Vec<_>>().join(", ");
-    ensure!(
-        there.len() == wanted.len(),
-        "the file has {} inputs ({}), expected {} ({})",
-        there.len(),
-        listed(),
-        wanted.len(),
-        whats()
-    );
-    if !names.is_empty() {
-        ensure!(names.len() == wanted.len(), "inputs names {} inputs, expected {}", names.len(), wanted.len());
-        let mut outlets = Vec::new();
-        for name in names {
-            let found = there.iter().find(|(n, _)| n == name);
-            let (_, outlet) = found.with_context(|| format!("no input named {name:?}; there are: {}", listed()))?;
-            ensure!(!outlets.contains(outlet), "input {name:?} is named twice");
-            outlets.push(*outlet);
-        }
-        model.inputs = outlets;
-    }
-    for (outlet, wanted) in model.inputs.clone().into_iter().zip(wanted) {
-        let name = model.node(outlet.node).name.clone();
-        let fact = model.outlet_fact(outlet)?.clone();
-        if let Some(got) = fact.datum_type.concretize() {
-            ensure!(got == wanted.datum, "input {name:?} is {got:?}, expected {:?} for {}", wanted.datum, wanted.what);
-        }
-        let Some(rank) = fact.shape.rank().concretize() else { continue };
-        ensure!(
-            rank == wanted.shape.len() as i64,
-            "input {name:?} has {rank} dimensions, expected {} for {}",
-            wanted.shape.len(),
-            wanted.what
-        );
-        for (axis, (declared, wanted_dim)) in fact.shape.dims().zip(&wanted.shape).enumerate() {
-            let declared = declared.concretize().and_then(|d| d.to_usize().ok());
-            if axis > 0
-                && let (Some(declared), Some(wanted_dim)) = (declared, wanted_dim)
-            {
-                ensure!(
-                    declared == *wanted_dim,
-                    "input {name:?} has {declared} in dimension {axis}, the manifest says {wanted_dim} for {}",
-                    wanted.what
-                );
-            }
-        }
-    }
-    Ok(())
-}
-
-fn select_output(model: &mut InferenceModel, name: Option<&str>) -> TractResult<()> {
-    let outputs = model.outputs.clone();
-    let listed = |model: &InferenceModel| {
-        outputs.iter().map(|o| model.outlet_label(*o).unwrap_or("?").to_owned()).collect::<Vec<_>>().join(", ")
-    };
-    let chosen = match name {
-        Some(name) => outputs.iter().copied().find(|o| model.outlet_label(*o) == Some(name)),
-        None if outputs.len() == 1 => Some(outputs[0]),
-        None => bail!("the file has several outputs ({}): name one as output", listed(model)),
-    };
-    let chosen = chosen.with_context(|| format!("no output named {name:?}; there are: {}", listed(model)))?;
-    model.select_output_outlets(&[chosen])
-}
-
-/// The ensemble, when between the only input and the output there is nothing else but changes of axes, which leave a
-/// single column in its order.
-fn only_trees(model: &TypedModel) -> Option<Arc<Ensemble>> {
-    let [input] = model.inputs[..] else { return None };
-    let mut outlet = *model.outputs.first()?;
-    loop {
-        let node = model.node(outlet.node);
-        let from = *node.inputs.first()?;
-        if let Some(op) = node.op_as::<TreeOp>() {
-            return (from == input).then(|| Arc::clone(&op.0));
-        }
-        if !node.op_is::<AxisOp>() {
-            return None;
-        }
-        outlet = from;
-    }
 }

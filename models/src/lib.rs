@@ -7,12 +7,19 @@
 
 mod error;
 mod graph;
+mod import;
+mod kernels;
 pub mod manifest;
 mod model;
+mod network;
+mod program;
 mod registry;
 pub mod trees;
 
 pub use error::ModelError;
+pub use graph::Side;
 pub use manifest::{Golden, ItemIds, Kind, Manifest};
 pub use model::Model;
+pub use network::Network;
+pub use program::Numbers;
 pub use registry::{Models, Served};

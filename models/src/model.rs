@@ -1,12 +1,13 @@
 //! A loaded model: what it is asked, by kind.
 
 use crate::ModelError;
-use crate::graph::{Graph, Input};
+use crate::graph::{Graph, Input, Side};
 use crate::manifest::{Golden, ItemIds, Kind, Manifest, Rule};
+use crate::program::Numbers;
 use crate::trees::Ensemble;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use tract_onnx::prelude::{DatumType, IntoTValue, TValue, TVec, Tensor, tvec};
+use tract_onnx::prelude::DatumType;
 
 /// A model that passed its checks. It is immutable and may be used from any number of threads at once.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Model {
     pub fn load(bytes: &[u8], manifest: Manifest) -> Result<Self, ModelError> {
         manifest.validate()?;
         let load = |detail: String| ModelError::Load { model: manifest.name.clone(), detail };
-        let graph = Graph::load(bytes, &inputs(&manifest), &manifest.inputs, manifest.output.as_deref());
+        let graph = inputs(&manifest).and_then(|inputs| Graph::load(bytes, &inputs, manifest.output.as_slice()));
         let graph = graph.map_err(load)?;
         let engine = match (&graph.trees, manifest.kind) {
             (Some(trees), Kind::Ranker) => Engine::Trees(Arc::clone(trees)),
@@ -108,8 +109,7 @@ impl Model {
                 Ok(scores)
             }
             Engine::Graph(graph) => {
-                let rows = self.tensor(&[n, width], features)?;
-                let scores = self.run(graph, tvec!(rows))?;
+                let scores = self.run(graph, &[Numbers::Floats(features)], n)?;
                 self.expect_outputs(scores, n)
             }
         }
@@ -128,8 +128,7 @@ impl Model {
         self.check_ids(latest)?;
         let mut padded = vec![0; length];
         padded[length - latest.len()..].copy_from_slice(latest);
-        let ids = self.tensor(&[1, length], &padded)?;
-        let vector = self.run(graph, tvec!(ids))?;
+        let vector = self.run(graph, &[Numbers::Integers(&padded)], 1)?;
         // Not known before the first run, which is a part of loading.
         if self.dimension == 0 { Ok(vector) } else { self.expect_outputs(vector, self.dimension) }
     }
@@ -149,8 +148,7 @@ impl Model {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let inputs = tvec!(self.tensor(&[1, vector.len()], vector)?, self.tensor(&[1, ids.len()], ids)?);
-        let scores = self.run(graph, inputs)?;
+        let scores = self.run(graph, &[Numbers::Floats(vector), Numbers::Integers(ids)], ids.len())?;
         self.expect_outputs(scores, ids.len())
     }
 
@@ -230,13 +228,9 @@ impl Model {
         Ok(())
     }
 
-    fn tensor<T: tract_onnx::prelude::Datum + Copy>(&self, shape: &[usize], data: &[T]) -> Result<TValue, ModelError> {
-        let tensor = Tensor::from_shape(shape, data).map_err(|e| self.run_error(&format!("{e:#}")))?;
-        Ok(tensor.into_tvalue())
-    }
-
-    fn run(&self, graph: &Graph, inputs: TVec<TValue>) -> Result<Vec<f32>, ModelError> {
-        graph.run(inputs).map_err(|e| self.run_error(&e))
+    fn run(&self, graph: &Graph, inputs: &[Numbers], n: usize) -> Result<Vec<f32>, ModelError> {
+        let mut outputs = graph.run(inputs, n).map_err(|e| self.run_error(&e))?;
+        outputs.pop().ok_or_else(|| self.run_error("it has no output"))
     }
 
     fn expect_outputs(&self, outputs: Vec<f32>, expected: usize) -> Result<Vec<f32>, ModelError> {
@@ -265,16 +259,26 @@ impl Model {
 }
 
 /// What each kind feeds in. An encoder sees one visitor at a time, a scorer too.
-fn inputs(manifest: &Manifest) -> Vec<Input> {
+fn inputs(manifest: &Manifest) -> Result<Vec<Input>, String> {
     let (f32, i64) = (DatumType::F32, DatumType::I64);
-    match manifest.kind {
+    let input = |what, datum, shape, side| Input { name: None, what, datum, shape, side };
+    let mut inputs = match manifest.kind {
         Kind::Ranker => {
-            vec![Input { what: "rows of features", datum: f32, shape: vec![None, Some(manifest.features.len())] }]
+            vec![input("rows of features", f32, vec![None, Some(manifest.features.len())], Side::Candidate)]
         }
-        Kind::Encoder => vec![Input { what: "a history", datum: i64, shape: vec![Some(1), manifest.length] }],
+        Kind::Encoder => vec![input("a history", i64, vec![Some(1), manifest.length], Side::Visitor)],
         Kind::Scorer => vec![
-            Input { what: "a visitor's vector", datum: f32, shape: vec![Some(1), manifest.dimension] },
-            Input { what: "candidates", datum: i64, shape: vec![Some(1), None] },
+            input("a visitor's vector", f32, vec![Some(1), manifest.dimension], Side::Visitor),
+            input("candidates", i64, vec![Some(1), None], Side::Candidate),
         ],
+    };
+    if !manifest.inputs.is_empty() {
+        if manifest.inputs.len() != inputs.len() {
+            return Err(format!("inputs names {} inputs, expected {}", manifest.inputs.len(), inputs.len()));
+        }
+        for (input, name) in inputs.iter_mut().zip(&manifest.inputs) {
+            input.name = Some(name.clone());
+        }
     }
+    Ok(inputs)
 }

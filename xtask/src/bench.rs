@@ -1,14 +1,17 @@
 //! `cargo xtask bench`: figures as JSON lines on standard output.
 
-use crate::setup::{javascript, root, server, shared_data, target, venv};
+use crate::setup::{HOST_CRATES, javascript, root, server, shared_data, target, venv};
 use anyhow::bail;
 
 /// Every bench, in the order they run.
-const BENCHES: [&str; 8] = ["quality", "serve", "sandbox", "releases", "index", "events", "durability", "scale"];
+const BENCHES: [&str; 9] =
+    ["quality", "serve", "sandbox", "releases", "models", "index", "events", "durability", "scale"];
 
 fn run_named(name: &str) -> anyhow::Result<()> {
-    if name == "index" {
-        return index();
+    match name {
+        "index" => return index(),
+        "models" => return models(),
+        _ => {}
     }
     let binary = server("release")?;
     let binary_text = binary.to_string_lossy().into_owned();
@@ -51,6 +54,15 @@ fn index() -> anyhow::Result<()> {
     let mut arguments = vec!["--quick", "--python", &python];
     arguments.extend(data.as_deref().into_iter().flat_map(|data| ["--data", data]));
     crate::setup::run(target().join("release").join("bench-index"), &arguments)
+}
+
+/// Models against onnxruntime and LightGBM; the published encoder too where it is beside the checkout.
+fn models() -> anyhow::Result<()> {
+    let selection = ["build", "--release", "--bin", "bench-models"].into_iter().chain(HOST_CRATES);
+    crate::setup::cargo(&selection.collect::<Vec<_>>())?;
+    let data = shared_data().map(|data| data.to_string_lossy().into_owned());
+    let arguments: Vec<&str> = data.as_deref().into_iter().flat_map(|data| ["--data", data]).collect();
+    crate::setup::run(target().join("release").join("bench-models"), &arguments)
 }
 
 /// Trains on the past of each published data set, serves it, asks the protocol's questions through HTTP.

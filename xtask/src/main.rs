@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask demo [--check] [--port N]   generate a storefront, serve it and stay up; --check proves it and exits
 cargo xtask test                        everything CI checks: format, lints, docs, licences, tests
-cargo xtask bench [quality|serve|sandbox|releases|index|events|durability|scale]   measure; JSON lines
+cargo xtask bench [quality|serve|sandbox|releases|models|index|events|durability|scale]   measure; JSON lines
 cargo xtask plugins                     build the shipped strategies into target/plugins
 cargo xtask contract                    write docs/contract.md from sdk/wit
 cargo xtask javascript                  build qianmian-js, which builds strategies in JavaScript and TypeScript
