@@ -2,7 +2,6 @@
 //! a panel is accumulated in registers; bias, further addends and the activation are applied before it is stored.
 
 use super::math;
-use super::rows::dot;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Vectors in the widest panel.
@@ -174,7 +173,7 @@ impl<F: Starts> WithSimd for Multiply<'_, F> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let packed = self.packed;
         if packed.n == 1 {
-            return self.column();
+            return self.column(simd);
         }
         debug_assert_eq!(packed.lanes, S::F32_LANES);
         let (mut start, mut at) = (0, 0);
@@ -199,12 +198,30 @@ impl<F: Starts> WithSimd for Multiply<'_, F> {
 impl<F: Starts> Multiply<'_, F> {
     /// A matrix of one column.
     #[inline(always)]
-    fn column(&mut self) {
+    fn column<S: Simd>(&mut self, simd: S) {
         let k = self.packed.k;
         let bias = self.bias.first().copied().unwrap_or(0.0);
+        let (weights, last) = S::as_simd_f32s(&self.packed.data[..k]);
+        let last = simd.partial_load_f32s(last);
         for i in 0..self.rows {
             let start = (self.starts)(i);
-            let mut sum = dot(&self.from[start..start + k], &self.packed.data) + bias;
+            let (row, rest) = S::as_simd_f32s(&self.from[start..start + k]);
+            let mut sums = [simd.splat_f32s(0.0); 4];
+            let (rows, others) = row.as_chunks::<4>();
+            let (columns, other_columns) = weights.as_chunks::<4>();
+            for (row, column) in rows.iter().zip(columns) {
+                for c in 0..4 {
+                    sums[c] = simd.mul_add_e_f32s(row[c], column[c], sums[c]);
+                }
+            }
+            for (row, column) in others.iter().zip(other_columns) {
+                sums[0] = simd.mul_add_e_f32s(*row, *column, sums[0]);
+            }
+            if !rest.is_empty() {
+                sums[1] = simd.mul_add_e_f32s(simd.partial_load_f32s(rest), last, sums[1]);
+            }
+            let halves = simd.add_f32s(simd.add_f32s(sums[0], sums[1]), simd.add_f32s(sums[2], sums[3]));
+            let mut sum = simd.reduce_sum_f32s(halves) + bias;
             for addend in self.addends {
                 sum += addend.data[addend.starts[i] as usize];
             }
@@ -248,6 +265,7 @@ impl<F: Starts> Multiply<'_, F> {
             &self.from[start..start + k]
         });
         let panel = &panel[..k];
+        let real = (C * S::F32_LANES).min(n - start);
         let mut sums = [[simd.splat_f32s(0.0); C]; R];
         for i in 0..k {
             let weights = panel[i];
@@ -258,28 +276,27 @@ impl<F: Starts> Multiply<'_, F> {
                 }
             }
         }
-        let real = (C * S::F32_LANES).min(n - start);
         let relu = *self.activation == Activation::Relu;
         for r in 0..R {
             let to = &mut self.to[(first + r) * self.each + start..][..real];
             for c in 0..C {
                 let at = c * S::F32_LANES;
-                let end = real.min(at + S::F32_LANES);
-                if at >= end {
+                if at >= real {
                     continue;
                 }
+                let end = real.min(at + S::F32_LANES);
                 let mut sum = sums[r][c];
                 if !self.bias.is_empty() {
-                    sum = simd.add_f32s(sum, simd.partial_load_f32s(&self.bias[start + at..start + end]));
+                    sum = simd.add_f32s(sum, load(simd, &self.bias[start + at..start + end]));
                 }
                 for addend in self.addends {
                     let begin = addend.starts[first + r] as usize + start;
-                    sum = simd.add_f32s(sum, simd.partial_load_f32s(&addend.data[begin + at..begin + end]));
+                    sum = simd.add_f32s(sum, load(simd, &addend.data[begin + at..begin + end]));
                 }
                 if relu {
                     sum = simd.max_f32s(sum, simd.splat_f32s(0.0));
                 }
-                simd.partial_store_f32s(&mut to[at..end], sum);
+                store(simd, &mut to[at..end], sum);
             }
         }
     }
@@ -289,6 +306,8 @@ impl<F: Starts> Multiply<'_, F> {
     fn activate(&mut self) {
         match self.activation {
             Activation::None => {}
+            // Done in the registers, but for a single column.
+            Activation::Relu if self.packed.n > 1 => {}
             Activation::Relu => self.to.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x }),
             Activation::Sigmoid => self.to.iter_mut().for_each(|x| *x = math::sigmoid(*x)),
             Activation::Tanh => self.to.iter_mut().for_each(|x| *x = math::tanh(*x)),
@@ -305,6 +324,23 @@ impl<F: Starts> Multiply<'_, F> {
                 }
             }
         }
+    }
+}
+
+/// A vector, or its beginning.
+#[inline(always)]
+fn load<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
+    match S::as_simd_f32s(from).0.first() {
+        Some(whole) => *whole,
+        None => simd.partial_load_f32s(from),
+    }
+}
+
+#[inline(always)]
+fn store<S: Simd>(simd: S, to: &mut [f32], sum: S::f32s) {
+    match S::as_mut_simd_f32s(to).0.first_mut() {
+        Some(whole) => *whole = sum,
+        None => simd.partial_store_f32s(to, sum),
     }
 }
 

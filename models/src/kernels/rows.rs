@@ -28,30 +28,6 @@ fn fold(row: &[f32], start: f32, map: impl Fn(f32) -> f32, join: impl Fn(f32, f3
     lanes[0]
 }
 
-/// The sum of products of two rows of one length.
-#[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
-    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
-    let mut lanes = [0.0f32; LANES];
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for i in 0..LANES {
-            lanes[i] = a[i].mul_add(b[i], lanes[i]);
-        }
-    }
-    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-        lanes[i] = a.mul_add(*b, lanes[i]);
-    }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
 /// Makes each row of `width` positive with sum 1, less the row's maximum first. A row of -inf only is NaN.
 pub(crate) fn softmax(data: &mut [f32], width: usize) {
     wide(
@@ -199,6 +175,5 @@ mod tests {
         let mut most = vec![0.0; 2];
         reduce(&from, &mut most, 20, 1, Reduction::Max);
         assert_eq!(most[0], from[..20].iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        assert!((dot(&from[..21], &from[3..24]) - (0..21).map(|i| from[i] * from[i + 3]).sum::<f32>()).abs() < 1e-4);
     }
 }

@@ -1,24 +1,30 @@
 //! Ensembles of decision trees: what LightGBM, XGBoost and scikit-learn become as ONNX.
 //!
 //! `parse` turns the attributes of a `TreeEnsembleRegressor` into checked trees; `bits` evaluates a tile of rows
-//! against a whole tree without a branch; `walk`, on the trees themselves, is the plain reference and serves what the
-//! other one cannot; `op` makes both an operator of the inference engine. Both give the same bits: they add the same
-//! leaves in the same order.
+//! against a whole tree without a branch; `hop` walks several trees at once for the few rows that would leave a tile
+//! empty; `walk`, on the trees themselves, is the plain reference and serves what the others cannot; `op` makes them an
+//! operator of the inference engine. All give the same bits: they add the same leaves in the same order.
 
 mod bits;
+mod hop;
 pub(crate) mod op;
 mod parse;
 #[cfg(test)]
 mod tests;
 
 use bits::BitTrees;
+use hop::HopTrees;
 use tract_onnx::pb::NodeProto;
+
+/// Up to so many rows are walked: a tile costs as much as this many, however empty it is.
+const FEW: usize = 3;
 
 /// An ensemble with one target, ready to be evaluated.
 #[derive(Clone, Debug)]
 pub struct Ensemble {
     trees: Vec<Tree>,
     bits: Option<BitTrees>,
+    hop: Option<HopTrees>,
     features: usize,
     base: f32,
     /// 1 for a sum, the number of trees for an average.
@@ -92,7 +98,8 @@ impl Ensemble {
         });
         let features = features.max().unwrap_or(0);
         let divisor = if average { trees.len() as f32 } else { 1.0 };
-        Self { bits: BitTrees::compile(&trees), trees, features, base, divisor, logistic }
+        let (bits, hop) = (BitTrees::compile(&trees), HopTrees::compile(&trees));
+        Self { bits, hop, trees, features, base, divisor, logistic }
     }
 
     /// How many features a row must have at least: one more than the highest it asks for.
@@ -121,9 +128,11 @@ impl Ensemble {
     /// this crate check both.
     pub fn predict(&self, rows: &[f32], width: usize, scores: &mut [f32]) {
         assert!(width >= self.features && rows.len() == width * scores.len(), "rows do not fit the ensemble");
-        match &self.bits {
-            Some(bits) => bits.sum(rows, width, scores),
-            None => self.walk(rows, width, scores),
+        match (&self.hop, &self.bits) {
+            (Some(hop), _) if scores.len() <= FEW => hop.sum(rows, width, scores),
+            (_, Some(bits)) => bits.sum(rows, width, scores),
+            (Some(hop), None) => hop.sum(rows, width, scores),
+            (None, None) => self.walk(rows, width, scores),
         }
         self.finish(scores);
     }

@@ -162,6 +162,11 @@ fn check(a: &Arrays, rows: &[f32], vectorised: Option<bool>) -> Result<(), TestC
     let (mut fast, mut slow) = (vec![0.0; n], vec![0.0; n]);
     ensemble.predict(rows, width, &mut fast);
     ensemble.walk(rows, width, &mut slow);
+    if let Some(hop) = &ensemble.hop {
+        hop.sum(rows, width, &mut fast);
+        prop_assert_eq!(&fast, &slow);
+        ensemble.predict(rows, width, &mut fast);
+    }
     ensemble.finish(&mut slow);
     prop_assert_eq!(&fast, &slow);
     if let Some(bits) = &ensemble.bits {
