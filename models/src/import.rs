@@ -4,6 +4,7 @@
 use crate::graph::{Input, Side};
 use crate::trees::Ensemble;
 use crate::trees::op::{self, TreeOp};
+use crate::validate;
 use std::path::Path;
 use std::sync::Arc;
 use tract_onnx::Onnx;
@@ -98,22 +99,12 @@ impl ModelDataResolver for NoFiles {
 
 fn check_operators(onnx: &Onnx, proto: &ModelProto) -> TractResult<()> {
     let graph = proto.graph.as_ref().context("the file has no graph")?;
-    let external = graph.initializer.iter().find(|t| !t.external_data.is_empty());
-    if let Some(tensor) = external {
-        bail!("weights {:?} are in another file: save the model as one file", tensor.name);
-    }
+    validate::graph(graph).map_err(|error| format_err!("{error}"))?;
     let mut unknown: Vec<&str> = graph.node.iter().map(|n| n.op_type.as_str()).collect();
     unknown.retain(|name| !onnx.op_register.0.contains_key(*name));
     unknown.sort_unstable();
     unknown.dedup();
     ensure!(unknown.is_empty(), "operators that are not supported: {}", unknown.join(", "));
-    // The importer indexes by these names without asking.
-    let mut known: Vec<&str> = graph.node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
-    known.extend(graph.input.iter().map(|i| i.name.as_str()));
-    known.extend(graph.initializer.iter().map(|i| i.name.as_str()));
-    if let Some(output) = graph.output.iter().find(|o| !known.contains(&o.name.as_str())) {
-        bail!("nothing computes its output {:?}", output.name);
-    }
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod network;
 mod program;
 mod registry;
 pub mod trees;
+mod validate;
 
 pub use error::ModelError;
 pub use graph::Side;

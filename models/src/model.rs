@@ -78,6 +78,16 @@ impl Model {
         self.dimension
     }
 
+    /// How it is run, in a few words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.engine {
+            Engine::Trees(trees) if trees.vectorised() => format!("{} trees, many rows at once", trees.trees()),
+            Engine::Trees(trees) => format!("{} trees, row by row", trees.trees()),
+            Engine::Graph(graph) => graph.describe(),
+        }
+    }
+
     /// The ensemble, when the model is nothing else.
     #[must_use]
     pub fn trees(&self) -> Option<&Ensemble> {

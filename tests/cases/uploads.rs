@@ -1,7 +1,7 @@
 //! What an upload must pass: signatures, golden cases, compiling within limits; kept code that is ours alone.
 
 use qianmian::Config;
-use qianmian::plugins::{CompileLimits, Compiler, Signature, Upload};
+use qianmian::plugins::{Limits, Compiler, Signature, Upload};
 use qianmian_host::{Host, HostConfig, with_section};
 use qianmian_state::State;
 use qianmian_tests::{Server, binary, built, root};
@@ -125,10 +125,10 @@ fn a_compiler_that_takes_too_much_is_ended() {
         let compiler = compiler(Some(binary()), folder.path()).within(limits);
         compiler.program(&home).err().map(|error| error.code)
     };
-    let fine = CompileLimits::default();
-    assert_eq!(limited(CompileLimits { memory: 8 << 20, ..fine }), Some("compile_limit"));
+    let fine = Limits { cpu_seconds: 20, memory: 1 << 30, wall: Duration::from_secs(40) };
+    assert_eq!(limited(Limits { memory: 8 << 20, ..fine }), Some("compile_limit"));
     let begun = Instant::now();
-    assert_eq!(limited(CompileLimits { wall: Duration::from_millis(1), ..fine }), Some("compile_limit"));
+    assert_eq!(limited(Limits { wall: Duration::from_millis(1), ..fine }), Some("compile_limit"));
     assert!(begun.elapsed() < Duration::from_secs(20), "it was ended, not waited for");
     assert_eq!(limited(fine), None);
 }
@@ -200,4 +200,22 @@ fn components_of_every_version_of_the_contract_are_taken_for_ever() {
         }
     }
     assert!(taken >= 2, "a strategy and a tagger of 1.0 at least");
+}
+
+#[test]
+fn a_model_is_tried_in_a_process_of_its_own() {
+    let fixture = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures");
+        std::fs::read(folder.join(name)).expect("a fixture")
+    };
+    let features = (0..8).map(|i| format!("item.attributes.f{i}")).collect();
+    let manifest = Manifest { features, ..Manifest::new("ranker", Kind::Ranker) };
+    let tried = |bytes: &[u8], limits| model_check::check(&binary(), bytes, &manifest, limits).map_err(|e| (e.code, e.detail));
+    let (good, fine) = (fixture("ranker.onnx"), model_check::limits(100_000));
+    assert_eq!(tried(&good, fine), Ok(()));
+    let (code, why) = tried(&fixture("hostile-cycle.onnx"), fine).expect_err("a cycle");
+    assert_eq!((code, why.contains("tree 0 is a cycle")), ("model_refused", true), "{why}");
+    let limited = |limits| tried(&good, limits).expect_err("limited").0;
+    assert_eq!(limited(Limits { memory: 4 << 20, ..fine }), "model_limit");
+    assert_eq!(limited(Limits { wall: Duration::ZERO, ..fine }), "model_limit");
 }

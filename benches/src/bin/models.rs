@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
-use qianmian_benches::lines::{Better, Line, summary};
+use qianmian_benches::lines::{Better, Line, print};
 use qianmian_benches::models::{Pair, listed};
 use qianmian_benches::peer::Peer;
 use qianmian_models::{Golden, ItemIds, Kind, Manifest, Model, manifest::Rule};
@@ -113,11 +113,7 @@ fn main() -> Result<()> {
         Some(_) => {}
         None => eprintln!("skipped: without --data there is no published encoder"),
     }
-    let mut out = std::io::stdout().lock();
-    for line in &lines {
-        writeln!(out, "{}", serde_json::to_string(line)?)?;
-    }
-    writeln!(out, "{}", summary(&lines)).context("cannot write")
+    print(&lines)
 }
 
 /// LightGBM in a process of its own.

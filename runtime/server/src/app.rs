@@ -78,7 +78,7 @@ impl App {
         tracing::info!(new, folder = %config.plugins.display(), "bundled strategies");
         let spaces = Arc::new(Spaces::new());
         let vectors = Arc::new(VisitorVectors::default());
-        let models = ModelStore::load(Arc::clone(&state))?;
+        let models = ModelStore::load(Arc::clone(&state), config.compiler.clone())?;
         let embeddings = EmbeddingStore::load(Arc::clone(&state), Arc::clone(&spaces), Arc::clone(&vectors))?;
         let scenarios = Scenarios::load(Arc::clone(&state), &plugins)?;
         if let Some(at) = config.frozen_clock {

@@ -1,10 +1,13 @@
 //! Models on this server: checked, stored by digest, swapped atomically.
 
 use crate::error::ApiError;
+use crate::model_check;
 use crate::scenario::check_name;
+use parking_lot::Mutex;
 use qianmian_models::{Manifest, Model, Models, Served};
 use qianmian_state::State;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -49,14 +52,19 @@ impl From<&Served> for ModelReport {
 pub struct ModelStore {
     state: Arc<State>,
     live: Arc<Models>,
+    /// The binary that tries a model in a process of its own; without one this process does.
+    program: Option<PathBuf>,
+    /// One at a time: the limits are for all of them together.
+    turn: Mutex<()>,
 }
 
 impl ModelStore {
-    /// Loads the live version of every model. One that no longer loads is left out and logged.
+    /// Loads the live version of every model. One that no longer loads is left out and logged. `program` is the binary that
+    /// has [`crate::model_check::COMMAND`].
     ///
     /// # Errors
     /// When the registry cannot be read.
-    pub fn load(state: Arc<State>) -> anyhow::Result<Self> {
+    pub fn load(state: Arc<State>, program: Option<PathBuf>) -> anyhow::Result<Self> {
         let live = Models::new();
         for document in state.registry.list(KIND)? {
             let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
@@ -70,7 +78,7 @@ impl ModelStore {
                 Err(error) => tracing::error!(model = document.name, %error, "cannot load"),
             }
         }
-        Ok(Self { state, live: Arc::new(live) })
+        Ok(Self { state, live: Arc::new(live), program, turn: Mutex::default() })
     }
 
     /// The live models, shared with the sandbox's reach.
@@ -85,7 +93,7 @@ impl ModelStore {
         self.live.get(name)
     }
 
-    /// Checks a model (structure, and golden rows where it brings some) and swaps it in. An earlier version that is put
+    /// Checks a model (structure, and golden rows where it brings some), first in a process of its own, and swaps it in. An earlier version that is put
     /// again as it was goes live again.
     ///
     /// # Errors
@@ -98,6 +106,10 @@ impl ModelStore {
                 "wrong_identity",
                 format!("the manifest says the model is {:?}, the path says {name:?}", manifest.name),
             ));
+        }
+        if let Some(program) = &self.program {
+            let _turn = self.turn.lock();
+            model_check::check(program, bytes, &manifest, model_check::limits(bytes.len()))?;
         }
         let model = Model::load(bytes, manifest.clone())
             .map_err(|error| ApiError::unprocessable("model_refused", error.to_string()))?;

@@ -4,6 +4,7 @@ mod demo;
 mod evaluate;
 mod export;
 mod import;
+mod model;
 mod plugin;
 mod replay;
 mod serve;
@@ -38,11 +39,22 @@ enum Command {
     /// Write, build, try, look into and upload strategies.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Try a model before it is uploaded.
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Compose captured answers again, as they were or with another strategy.
     Replay(replay::Replay),
     /// What the server starts to compile a strategy within limits: component in, machine code out.
     #[command(name = crate::plugins::compile::COMMAND, hide = true)]
     CompileComponent {
+        /// Seconds of processor time.
+        cpu_seconds: u64,
+        /// Bytes of memory.
+        memory: u64,
+    },
+    /// What the server starts to try a model within limits: manifest and file in.
+    #[command(name = crate::model_check::COMMAND, hide = true)]
+    CheckModel {
         /// Seconds of processor time.
         cpu_seconds: u64,
         /// Bytes of memory.
@@ -82,8 +94,12 @@ fn moment(text: &str) -> Result<qianmian_core::TimeMs, String> {
 /// # Errors
 /// What the command could not do, for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    if let Command::CompileComponent { cpu_seconds, memory } = cli.command {
-        return Ok(crate::plugins::compile::child(cpu_seconds, memory));
+    match cli.command {
+        Command::CompileComponent { cpu_seconds, memory } => {
+            return Ok(crate::plugins::compile::child(cpu_seconds, memory));
+        }
+        Command::CheckModel { cpu_seconds, memory } => return Ok(crate::model_check::child(cpu_seconds, memory)),
+        _ => {}
     }
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -98,10 +114,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(import) => import.run(),
         Command::Export(export) => export.run(),
         Command::Plugin(plugin) => plugin.run(),
+        Command::Model(model) => model.run(),
         Command::Replay(replay) => replay.run(),
         Command::State(state) => state.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
-        Command::CompileComponent { .. } => Ok(()),
+        Command::CompileComponent { .. } | Command::CheckModel { .. } => Ok(()),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -1,39 +1,22 @@
 //! From a component's bytes to a strategy: compiled in a process of its own with limits, and kept for the next start.
 
+use crate::child::{self, Ended, Limits};
 use crate::error::ApiError;
 use anyhow::Context;
 use parking_lot::Mutex;
 use qianmian_host::{CodeKey, Host, HostConfig, LoadError, Program};
 use qianmian_state::FolderBlobs;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// The hidden command of the binary that compiles.
 pub const COMMAND: &str = "compile-component";
-/// How the child says that the component is to blame.
-const REFUSED: u8 = 3;
-
-/// What the process that compiles may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CompileLimits {
-    /// Processor time; 0.15 s is usual.
-    pub cpu_seconds: u64,
-    /// Memory in bytes; one hostile function once took 6.5 GB.
-    pub memory: u64,
-    /// From start to end: a process that waits forever uses no processor time.
-    pub wall: Duration,
-}
-
-impl Default for CompileLimits {
-    fn default() -> Self {
-        Self { cpu_seconds: 20, memory: 1 << 30, wall: Duration::from_secs(40) }
-    }
-}
+/// What the process that compiles may use: 0.15 s is usual, and one hostile function once took 6.5 GB.
+const LIMITS: Limits = Limits { cpu_seconds: 20, memory: 1 << 30, wall: Duration::from_secs(40) };
 
 /// Compiles components, and remembers what it compiled.
 pub struct Compiler {
@@ -43,7 +26,7 @@ pub struct Compiler {
     /// Where sealed code is kept; without one it is not.
     folder: Option<PathBuf>,
     key: CodeKey,
-    limits: CompileLimits,
+    limits: Limits,
     /// One process at a time: the limits are for all of them together.
     turn: Mutex<()>,
 }
@@ -55,12 +38,12 @@ impl Compiler {
     /// When the folder or the key cannot be made or read.
     pub fn new(host: Arc<Host>, program: Option<PathBuf>, folder: Option<PathBuf>) -> anyhow::Result<Self> {
         let key = folder.as_deref().map_or_else(|| Ok(CodeKey::new(rand::random())), key)?;
-        Ok(Self { host, program, folder, key, limits: CompileLimits::default(), turn: Mutex::default() })
+        Ok(Self { host, program, folder, key, limits: LIMITS, turn: Mutex::default() })
     }
 
     /// The same with other limits.
     #[must_use]
-    pub fn within(self, limits: CompileLimits) -> Self {
+    pub fn within(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
@@ -135,118 +118,34 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Has another process compile: what it does, or uses, does not touch this one.
-fn in_a_process(program: &Path, component: &[u8], limits: CompileLimits) -> Result<Vec<u8>, ApiError> {
-    let broken =
-        |what: &str, error: &dyn std::fmt::Display| ApiError::internal(format!("the compiler {what}: {error}"));
-    let mut child = Command::new(program)
-        .args([COMMAND, &limits.cpu_seconds.to_string(), &limits.memory.to_string()])
-        .env_clear()
-        // The allocator would take a gigabyte at once, which the limit counts.
-        .env("MIMALLOC_ARENA_RESERVE", "64MiB")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| broken("does not start", &error))?;
-    let (Some(mut input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(broken("has no pipes", &program.display()));
-    };
-    let (code, said, done) = std::thread::scope(|scope| {
-        let (ended, wait) = channel();
-        scope.spawn(move || {
-            // A child that ended early does not read all; its exit says why.
-            let _ = input.write_all(component);
-        });
-        let said = scope.spawn(move || read_some(errors, 4_000));
-        let code = scope.spawn(move || {
-            let code = read_some(output, 256 << 20);
-            let _ = ended.send(());
-            code
-        });
-        let in_time = !matches!(wait.recv_timeout(limits.wall), Err(RecvTimeoutError::Timeout));
-        let done = finish(&mut child, in_time);
-        (code.join().unwrap_or_default(), said.join().unwrap_or_default(), done)
-    });
-    let status = done.map_err(|error| broken("cannot be waited for", &error))?;
-    if status.success() {
-        return Ok(code);
+/// Has another process compile.
+fn in_a_process(program: &Path, component: &[u8], limits: Limits) -> Result<Vec<u8>, ApiError> {
+    let ended = child::run(program, COMMAND, &[component], limits)
+        .map_err(|error| ApiError::internal(format!("the compiler does not run: {error}")))?;
+    match ended {
+        Ended::Done(code) => Ok(code),
+        Ended::Refused(why) => Err(ApiError::unprocessable("invalid_component", why)),
+        Ended::Failed(status, said) => {
+            tracing::warn!(%status, %said, "a component could not be compiled within the limits");
+            Err(ApiError::unprocessable(
+                "compile_limit",
+                format!(
+                    "compiling took more than {} s of processor time, {} MB or {} s altogether: make the largest function \
+                     smaller",
+                    limits.cpu_seconds,
+                    limits.memory >> 20,
+                    limits.wall.as_secs()
+                ),
+            ))
+        }
     }
-    let said = String::from_utf8_lossy(&said);
-    if status.code() == Some(i32::from(REFUSED)) {
-        return Err(ApiError::unprocessable("invalid_component", said.trim()));
-    }
-    tracing::warn!(%status, %said, "a component could not be compiled within the limits");
-    Err(ApiError::unprocessable(
-        "compile_limit",
-        format!(
-            "compiling took more than {} s of processor time, {} MB or {} s altogether: make the largest function smaller",
-            limits.cpu_seconds,
-            limits.memory >> 20,
-            limits.wall.as_secs()
-        ),
-    ))
-}
-
-/// Waits for a child that closed its output, or ends it.
-fn finish(child: &mut Child, in_time: bool) -> std::io::Result<std::process::ExitStatus> {
-    if !in_time {
-        child.kill()?;
-    }
-    child.wait()
-}
-
-fn read_some(from: impl Read, most: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // What is cut off is refused by the seal's reader, or is only a message.
-    let _ = from.take(most).read_to_end(&mut bytes);
-    bytes
 }
 
 /// The child: a component on standard input, machine code on standard output.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "the parent reads it")]
 pub fn child(cpu_seconds: u64, memory: u64) -> ExitCode {
-    let compiled = limit(cpu_seconds, memory).and_then(|()| {
-        let mut component = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut component)?;
+    child::serve(cpu_seconds, memory, |component| {
         let host = Host::new(HostConfig { instances: 1, ..HostConfig::default() })?;
-        Ok(host.compile(&component))
-    });
-    match compiled {
-        Ok(Ok(code)) if std::io::stdout().lock().write_all(&code).is_ok() => ExitCode::SUCCESS,
-        Ok(Ok(_)) => ExitCode::FAILURE,
-        Ok(Err(error)) => {
-            eprintln!("{error}");
-            ExitCode::from(REFUSED)
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Limits this process from here on; it cannot raise them again.
-#[cfg(unix)]
-fn limit(cpu_seconds: u64, memory: u64) -> anyhow::Result<()> {
-    use rlimit::Resource;
-    for (resource, most) in [
-        (Resource::CPU, cpu_seconds),
-        (Resource::DATA, memory),
-        (Resource::FSIZE, 0),
-        (Resource::CORE, 0),
-        (Resource::NOFILE, 64),
-    ] {
-        let (_, hard) = resource.get()?;
-        let most = most.min(hard);
-        resource.set(most, most).with_context(|| format!("cannot limit {resource:?}"))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn limit(_: u64, _: u64) -> anyhow::Result<()> {
-    Ok(())
+        Ok(host.compile(component))
+    })
 }

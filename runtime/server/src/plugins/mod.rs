@@ -10,7 +10,8 @@ mod invented;
 pub mod signature;
 
 pub use checks::{Check, Upload};
-pub use compile::{CompileLimits, Compiler};
+pub use crate::child::Limits;
+pub use compile::Compiler;
 pub use invented::Invented;
 pub use signature::{Signature, TrustedKeys};
 
