@@ -2,7 +2,8 @@
 //! inputs and outputs become those the manifest means.
 
 use crate::graph::{Input, Side};
-use crate::trees::Ensemble;
+use crate::normalise;
+use crate::trees::{Ensemble, Finish};
 use crate::trees::op::{self, TreeOp};
 use crate::validate;
 use std::path::Path;
@@ -25,8 +26,7 @@ pub(crate) struct Imported {
 /// Imports `bytes`. `inputs` are what the manifest wants, in its order; those without a name are matched by place.
 pub(crate) fn import(mut bytes: &[u8], inputs: &[Input], outputs: &[String]) -> TractResult<Imported> {
     let onnx = importer();
-    let proto = onnx.proto_model_for_read(&mut bytes).context("not a complete ONNX file")?;
-    check_operators(&onnx, &proto)?;
+    let proto = read(&onnx, &mut bytes)?;
     let mut model = onnx.model_for_proto_model(&proto)?;
     select_inputs(&mut model, inputs)?;
     let outputs = select_outputs(&mut model, outputs)?;
@@ -46,8 +46,7 @@ pub(crate) fn import(mut bytes: &[u8], inputs: &[Input], outputs: &[String]) -> 
 /// What the file says of its inputs: name, type, and dimensions that are numbers; `None` for one that varies.
 pub(crate) fn declared(mut bytes: &[u8], visitor: &[String]) -> TractResult<Vec<Input>> {
     let onnx = importer();
-    let proto = onnx.proto_model_for_read(&mut bytes).context("not a complete ONNX file")?;
-    check_operators(&onnx, &proto)?;
+    let proto = read(&onnx, &mut bytes)?;
     let model = onnx.model_for_proto_model(&proto)?;
     let mut inputs = Vec::new();
     let mut firsts = Vec::new();
@@ -78,12 +77,22 @@ pub(crate) fn declared(mut bytes: &[u8], visitor: &[String]) -> TractResult<Vec<
     Ok(inputs)
 }
 
+/// Reads, checks and rewrites a file.
+fn read(onnx: &Onnx, bytes: &mut &[u8]) -> TractResult<ModelProto> {
+    let mut proto = onnx.proto_model_for_read(bytes).context("not a complete ONNX file")?;
+    let graph = proto.graph.as_mut().context("the file has no graph")?;
+    validate::graph(graph).map_err(|error| format_err!("{error}"))?;
+    normalise::graph(graph).map_err(|error| format_err!("{error}"))?;
+    check_operators(onnx, &proto)?;
+    Ok(proto)
+}
+
 fn importer() -> Onnx {
     // Shapes written into the file are often those of the example the exporter ran, not of what is served.
     let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
     onnx.op_register.insert("TreeEnsembleRegressor", op::build);
     // The engine's own gives wrong labels and can crash on a malformed file.
-    onnx.op_register.0.remove("TreeEnsembleClassifier");
+    onnx.op_register.insert("TreeEnsembleClassifier", op::build);
     onnx.provider = Arc::new(NoFiles);
     onnx
 }
@@ -99,7 +108,6 @@ impl ModelDataResolver for NoFiles {
 
 fn check_operators(onnx: &Onnx, proto: &ModelProto) -> TractResult<()> {
     let graph = proto.graph.as_ref().context("the file has no graph")?;
-    validate::graph(graph).map_err(|error| format_err!("{error}"))?;
     let mut unknown: Vec<&str> = graph.node.iter().map(|n| n.op_type.as_str()).collect();
     unknown.retain(|name| !onnx.op_register.0.contains_key(*name));
     unknown.sort_unstable();
@@ -191,7 +199,8 @@ pub(crate) fn only_trees(model: &TypedModel) -> Option<Arc<Ensemble>> {
         let node = model.node(outlet.node);
         let from = *node.inputs.first()?;
         if let Some(op) = node.op_as::<TreeOp>() {
-            return (from == input).then(|| Arc::clone(&op.0));
+            let [ensemble] = &op.0.ensembles[..] else { return None };
+            return (from == input && op.0.finish == Finish::AsIs).then(|| Arc::clone(ensemble));
         }
         if !node.op_is::<AxisOp>() {
             return None;

@@ -12,6 +12,7 @@ mod kernels;
 pub mod manifest;
 mod model;
 mod network;
+mod normalise;
 mod program;
 mod registry;
 pub mod trees;

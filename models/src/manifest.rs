@@ -31,6 +31,10 @@ pub struct Manifest {
     /// Name of the output to read. Absent: the only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// Ranker: which number of a row of the output is the score, from 0, when there are several: 1 for the probability of
+    /// the second class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
     /// Encoder: number of items in its input. Shorter histories are padded with 0 on the left, of longer ones the
     /// latest are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,6 +128,7 @@ impl Manifest {
             features: Vec::new(),
             inputs: Vec::new(),
             output: None,
+            column: None,
             length: None,
             item_ids: None,
             vocabulary: None,

@@ -113,14 +113,15 @@ impl Model {
             return Ok(Vec::new());
         }
         match &self.engine {
+            Engine::Trees(_) if self.manifest.column.is_some_and(|column| column > 0) => self.one_score(vec![0.0; n], n),
             Engine::Trees(trees) => {
                 let mut scores = vec![0.0; n];
                 trees.predict(features, width, &mut scores);
                 Ok(scores)
             }
             Engine::Graph(graph) => {
-                let scores = self.run(graph, &[Numbers::Floats(features)], n)?;
-                self.expect_outputs(scores, n)
+                let outputs = self.run(graph, &[Numbers::Floats(features)], n)?;
+                self.one_score(outputs, n)
             }
         }
     }
@@ -241,6 +242,20 @@ impl Model {
     fn run(&self, graph: &Graph, inputs: &[Numbers], n: usize) -> Result<Vec<f32>, ModelError> {
         let mut outputs = graph.run(inputs, n).map_err(|e| self.run_error(&e))?;
         outputs.pop().ok_or_else(|| self.run_error("it has no output"))
+    }
+
+    /// The score in each row of the output.
+    fn one_score(&self, outputs: Vec<f32>, n: usize) -> Result<Vec<f32>, ModelError> {
+        let width = outputs.len() / n.max(1);
+        match self.manifest.column {
+            None if width <= 1 => self.expect_outputs(outputs, n),
+            Some(column) if column < width && outputs.len() == n * width => {
+                Ok(outputs.into_iter().skip(column).step_by(width).collect())
+            }
+            column => Err(self.run_error(&format!(
+                "its output has {width} numbers a row and column is {column:?}: name one of them as column, from 0"
+            ))),
+        }
     }
 
     fn expect_outputs(&self, outputs: Vec<f32>, expected: usize) -> Result<Vec<f32>, ModelError> {

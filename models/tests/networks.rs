@@ -98,6 +98,19 @@ const NETWORKS: [&str; 13] = [
     "gru4rec",
 ];
 
+/// onnxruntime rounds every step to half precision; we do not.
+#[test]
+fn half_precision_becomes_single() {
+    let (network, fixture) = load("half", true);
+    for run in &fixture.runs {
+        let feeds = feeds(&fixture, run);
+        let got = network.run(&feeds.iter().map(Fed::numbers).collect::<Vec<_>>(), run.n).unwrap();
+        for (got, expected) in got[0].iter().zip(run.outputs.values().next().unwrap()) {
+            assert!((got - expected).abs() < 2e-3, "{got} for {expected}");
+        }
+    }
+}
+
 #[test]
 fn networks_answer_as_onnxruntime() {
     for name in NETWORKS {

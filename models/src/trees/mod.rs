@@ -1,6 +1,6 @@
 //! Ensembles of decision trees: what LightGBM, XGBoost and scikit-learn become as ONNX.
 //!
-//! `parse` turns the attributes of a `TreeEnsembleRegressor` into checked trees; `bits` evaluates a tile of rows
+//! `parse` turns the attributes of an ONNX node into checked trees, an ensemble for each output; `bits` evaluates a tile of rows
 //! against a whole tree without a branch; `hop` walks several trees at once for the few rows that would leave a tile
 //! empty; `walk`, on the trees themselves, is the plain reference and serves what the others cannot; `op` makes them an
 //! operator of the inference engine. All give the same bits: they add the same leaves in the same order.
@@ -12,8 +12,11 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use crate::kernels::rows::softmax;
 use bits::BitTrees;
 use hop::HopTrees;
+use std::sync::Arc;
+#[cfg(test)]
 use tract_onnx::pb::NodeProto;
 
 /// Up to so many rows are walked: a tile costs as much as this many, however empty it is.
@@ -30,6 +33,65 @@ pub struct Ensemble {
     /// 1 for a sum, the number of trees for an average.
     divisor: f32,
     logistic: bool,
+}
+
+/// What an operator computes: an ensemble for each output.
+#[derive(Clone, Debug)]
+pub(crate) struct Forest {
+    pub(crate) ensembles: Vec<Arc<Ensemble>>,
+    pub(crate) finish: Finish,
+}
+
+/// What becomes of the outputs together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    AsIs,
+    /// They sum to 1.
+    Softmax,
+    /// Of two classes one is computed; the first is 1 less the second.
+    Complement,
+    /// The first is the second with the other sign.
+    Negative,
+}
+
+impl Forest {
+    /// Numbers for each row.
+    pub(crate) fn outputs(&self) -> usize {
+        match self.finish {
+            Finish::Complement | Finish::Negative => 2,
+            Finish::AsIs | Finish::Softmax => self.ensembles.len(),
+        }
+    }
+
+    /// Features a row must have at least.
+    pub(crate) fn features(&self) -> usize {
+        self.ensembles.iter().map(|ensemble| ensemble.features()).max().unwrap_or(0)
+    }
+
+    /// A row of outputs for each row, into `to`.
+    ///
+    /// # Panics
+    /// As [`Ensemble::predict`].
+    pub(crate) fn predict(&self, rows: &[f32], width: usize, to: &mut [f32]) {
+        let outputs = self.outputs();
+        if let ([ensemble], 1) = (&self.ensembles[..], outputs) {
+            return ensemble.predict(rows, width, to);
+        }
+        let mut scores = vec![0.0; to.len() / outputs];
+        for (i, ensemble) in self.ensembles.iter().enumerate() {
+            ensemble.predict(rows, width, &mut scores);
+            for (to, score) in to.chunks_exact_mut(outputs).zip(&scores) {
+                match self.finish {
+                    Finish::Complement => to.copy_from_slice(&[1.0 - score, *score]),
+                    Finish::Negative => to.copy_from_slice(&[-score, *score]),
+                    Finish::AsIs | Finish::Softmax => to[i] = *score,
+                }
+            }
+        }
+        if self.finish == Finish::Softmax {
+            softmax(to, outputs);
+        }
+    }
 }
 
 /// A tree in preorder: node 0 is the root, the left child of a split is the node after it.
@@ -82,22 +144,26 @@ impl Tree {
 }
 
 impl Ensemble {
-    /// Reads a `TreeEnsembleRegressor` node.
+    /// Reads a `TreeEnsembleRegressor` node of one output.
     ///
     /// # Errors
     /// Says which tree and node are wrong: lengths that differ, ids that are not there or double, cycles, unknown
     /// modes, more than one target, anything in double precision.
-    pub fn from_node(node: &NodeProto) -> Result<Self, String> {
-        parse::ensemble(node)
+    #[cfg(test)]
+    pub(crate) fn from_node(node: &NodeProto) -> Result<Self, String> {
+        let forest = parse::forest(node)?;
+        let [ensemble] = &forest.ensembles[..] else { return Err("several outputs".into()) };
+        Ok(Self::clone(ensemble))
     }
 
-    fn new(trees: Vec<Tree>, base: f32, average: bool, logistic: bool) -> Self {
+    /// `count` is the number of trees of all outputs together.
+    fn new(trees: Vec<Tree>, count: usize, base: f32, average: bool, logistic: bool) -> Self {
         let features = trees.iter().flat_map(|t| &t.nodes).map(|n| match n {
             Node::Split { feature, .. } => *feature as usize + 1,
             Node::Leaf(_) => 0,
         });
         let features = features.max().unwrap_or(0);
-        let divisor = if average { trees.len() as f32 } else { 1.0 };
+        let divisor = if average { count as f32 } else { 1.0 };
         let (bits, hop) = (BitTrees::compile(&trees), HopTrees::compile(&trees));
         Self { bits, hop, trees, features, base, divisor, logistic }
     }

@@ -1,21 +1,21 @@
 //! The ensemble as an operator of the inference engine, which does not have one.
 
-use super::Ensemble;
+use super::{Forest, parse};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-/// What the importer calls for a `TreeEnsembleRegressor`.
+/// What the importer calls for a `TreeEnsembleRegressor`, or a `TreeEnsembleClassifier` whose labels were dropped.
 pub(crate) fn build(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let ensemble = Ensemble::from_node(node).map_err(|e| format_err!("{e}"))?;
-    Ok((expand(TreeOp(Arc::new(ensemble))), vec![]))
+    let forest = parse::forest(node).map_err(|e| format_err!("{e}"))?;
+    Ok((expand(TreeOp(Arc::new(forest))), vec![]))
 }
 
-/// f32 `[n, F]` to f32 `[n, 1]`.
+/// f32 `[n, F]` to f32 `[n, outputs]`.
 #[derive(Clone, Debug)]
-pub(crate) struct TreeOp(pub(crate) Arc<Ensemble>);
+pub(crate) struct TreeOp(pub(crate) Arc<Forest>);
 
 impl TreeOp {
     fn check_width(&self, width: usize) -> TractResult<()> {
@@ -57,7 +57,7 @@ impl Expansion for TreeOp {
         s.equals(&inputs[0].rank, 2)?;
         s.equals(&outputs[0].rank, 2)?;
         s.equals(&outputs[0].shape[0], &inputs[0].shape[0])?;
-        s.equals(&outputs[0].shape[1], 1.to_dim())?;
+        s.equals(&outputs[0].shape[1], self.0.outputs().to_dim())?;
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl EvalOp for TreeOp {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let [n, width] = *inputs[0].shape() else { bail!("expected rows of features, got {:?}", inputs[0]) };
         self.check_width(width)?;
-        let mut scores = Tensor::zero::<f32>(&[n, 1])?;
+        let mut scores = Tensor::zero::<f32>(&[n, self.0.outputs()])?;
         let rows = inputs[0].try_as_plain_ram()?;
         self.0.predict(rows.as_slice::<f32>()?, width, scores.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
         Ok(tvec!(scores.into_tvalue()))
@@ -95,6 +95,6 @@ impl TypedOp for TreeOp {
         if let Ok(width) = inputs[0].shape[1].to_usize() {
             self.check_width(width)?;
         }
-        Ok(tvec!(f32::fact([inputs[0].shape[0].clone(), 1.to_dim()])))
+        Ok(tvec!(f32::fact([inputs[0].shape[0].clone(), self.0.outputs().to_dim()])))
     }
 }

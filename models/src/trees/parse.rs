@@ -1,9 +1,13 @@
-//! From the attributes of a `TreeEnsembleRegressor` to checked trees. The attributes are parallel arrays that a broken
+//! From the attributes of a `TreeEnsembleRegressor` or `TreeEnsembleClassifier` to checked trees. The attributes are parallel arrays that a broken
 //! or hostile file may fill with anything, so nothing is indexed before it is checked, and nothing recurses.
 
-use super::{Ensemble, Node, Test, Tree};
+use super::{Ensemble, Finish, Forest, Node, Test, Tree};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 use tract_onnx::pb::{AttributeProto, NodeProto};
+
+/// Outputs of an ensemble; each costs an evaluation.
+const MOST_TARGETS: usize = 64;
 
 /// The attributes, of equal length where they must be.
 struct Attributes<'a> {
@@ -15,17 +19,16 @@ struct Attributes<'a> {
     yes: &'a [i64],
     no: &'a [i64],
     missing: &'a [i64],
-    /// Weight of each place that is a leaf.
-    weights: FxHashMap<usize, f32>,
 }
 
-/// Reads the node. Errors say what is wrong where.
-pub(super) fn ensemble(node: &NodeProto) -> Result<Ensemble, String> {
+/// Reads the node: an ensemble for each of its outputs. Errors say what is wrong where.
+pub(super) fn forest(node: &NodeProto) -> Result<Forest, String> {
     let attribute = |name: &str| node.attribute.iter().find(|a| a.name == name);
-    for name in ["nodes_values_as_tensor", "target_weights_as_tensor", "base_values_as_tensor"] {
-        if attribute(name).is_some() {
-            return Err(format!("{name}: trees in double precision are not supported; convert them to float"));
-        }
+    let classes = node.op_type == "TreeEnsembleClassifier";
+    let prefix = if classes { "class" } else { "target" };
+    let doubles = ["nodes_values_as_tensor".to_owned(), format!("{prefix}_weights_as_tensor"), "base_values_as_tensor".into()];
+    if let Some(name) = doubles.iter().find(|name| attribute(name).is_some()) {
+        return Err(format!("{name}: trees in double precision are not supported; convert them to float"));
     }
     let word = |name: &str, default: &'static [u8]| attribute(name).map_or(default, |a| a.s.as_slice());
     let average = match word("aggregate_function", b"SUM") {
@@ -33,38 +36,62 @@ pub(super) fn ensemble(node: &NodeProto) -> Result<Ensemble, String> {
         b"AVERAGE" => true,
         other => return Err(format!("aggregate_function {}: expected SUM or AVERAGE", text(other))),
     };
-    let logistic = match word("post_transform", b"NONE") {
-        b"NONE" => false,
-        b"LOGISTIC" => true,
-        other => return Err(format!("post_transform {}: expected NONE or LOGISTIC", text(other))),
+    let (logistic, softmax) = match word("post_transform", b"NONE") {
+        b"NONE" => (false, false),
+        b"LOGISTIC" => (true, false),
+        b"SOFTMAX" => (false, true),
+        other => return Err(format!("post_transform {}: expected NONE, LOGISTIC or SOFTMAX", text(other))),
     };
-    match attribute("n_targets").map_or(1, |a| a.i) {
-        1 => {}
-        n => return Err(format!("n_targets is {n}: only ensembles with one target are supported")),
-    }
-    let base = match attribute("base_values").map_or(&[][..], |a| a.floats.as_slice()) {
-        [] => 0.0,
-        [base] => *base,
-        more => return Err(format!("base_values has {} values, expected at most one", more.len())),
+    let labels = || {
+        let (ints, strings) = (attribute("classlabels_int64s"), attribute("classlabels_strings"));
+        ints.map_or(0, |a| a.ints.len()).max(strings.map_or(0, |a| a.strings.len())) as i64
     };
+    let n = if classes { labels() } else { attribute("n_targets").map_or(1, |a| a.i) };
+    let n = usize::try_from(n).ok().filter(|n| (1..=MOST_TARGETS).contains(n));
+    let n = n.ok_or_else(|| format!("an ensemble has 1 to {MOST_TARGETS} outputs"))?;
 
     let places = places(node)?;
     let attributes = attributes(node, &places)?;
-    let trees = roots(&attributes, &places)?.into_iter().map(|(id, places_of, root)| {
-        let tree = preorder(&attributes, &places, root)?;
-        if tree.nodes.len() == places_of {
-            return Ok(tree);
-        }
-        Err(format!(
-            "tree {id}: only {} of its {places_of} nodes can be reached from the root; the others form a cycle",
-            tree.nodes.len()
-        ))
-    });
-    let trees = trees.collect::<Result<Vec<_>, String>>()?;
-    if trees.is_empty() {
-        return Err("the ensemble has no tree".into());
+    let weights = weights(node, prefix, &places, n)?;
+    let roots = roots(&attributes, &places)?;
+    // Two classes of which the leaves weigh one: the other is what is left.
+    let only: Vec<usize> = (0..n).filter(|class| !weights[*class].is_empty()).collect();
+    let pair = classes && n == 2 && only.len() < 2;
+    let targets = if pair { only.first().copied().map_or(1..2, |class| class..class + 1) } else { 0..n };
+    let base = attribute("base_values").map_or(&[][..], |a| a.floats.as_slice());
+    if !base.is_empty() && base.len() != targets.len() && !(classes && base.len() == n) {
+        return Err(format!("base_values has {} values, expected {}", base.len(), targets.len()));
     }
-    Ok(Ensemble::new(trees, base, average, logistic))
+    let mut ensembles = Vec::new();
+    for (i, target) in targets.enumerate() {
+        let mut trees = Vec::new();
+        for (id, places_of, root) in &roots {
+            let tree = preorder(&attributes, &places, &weights[target], *root)?;
+            if tree.nodes.len() != *places_of {
+                return Err(format!(
+                    "tree {id}: only {} of its {places_of} nodes can be reached from the root; the others form a cycle",
+                    tree.nodes.len()
+                ));
+            }
+            // A tree of another output adds nothing here.
+            if n == 1 || tree.nodes.iter().any(|node| matches!(node, Node::Leaf(value) if *value != 0.0)) {
+                trees.push(tree);
+            }
+        }
+        if n == 1 && trees.is_empty() {
+            return Err("the ensemble has no tree".into());
+        }
+        let base = base.get(i).copied().unwrap_or(0.0);
+        ensembles.push(Arc::new(Ensemble::new(trees, roots.len(), base, average, logistic)));
+    }
+    let positive = weights.iter().flat_map(|of| of.values()).all(|weight| *weight >= 0.0);
+    let finish = match (pair, softmax) {
+        (true, _) if logistic || positive => Finish::Complement,
+        (true, _) => Finish::Negative,
+        (false, true) => Finish::Softmax,
+        (false, false) => Finish::AsIs,
+    };
+    Ok(Forest { ensembles, finish })
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -124,27 +151,29 @@ fn attributes<'a>(node: &'a NodeProto, places: &Places) -> Result<Attributes<'a>
         yes: ints("nodes_truenodeids")?,
         no: ints("nodes_falsenodeids")?,
         missing,
-        weights: weights(node, places)?,
     })
 }
 
-fn weights(node: &NodeProto, places: &Places) -> Result<FxHashMap<usize, f32>, String> {
-    let trees = &required(node, "target_treeids")?.ints;
-    let nodes = &required(node, "target_nodeids")?.ints;
-    let targets = &required(node, "target_ids")?.ints;
-    let values = &required(node, "target_weights")?.floats;
-    same_length("target_nodeids", nodes.len(), trees.len())?;
-    same_length("target_ids", targets.len(), trees.len())?;
-    same_length("target_weights", values.len(), trees.len())?;
-    let mut weights = FxHashMap::default();
+/// For each output the weight of each place that is a leaf and weighs for it.
+fn weights(node: &NodeProto, prefix: &str, places: &Places, n: usize) -> Result<Vec<FxHashMap<usize, f32>>, String> {
+    let name = |what: &str| format!("{prefix}_{what}");
+    let trees = &required(node, &name("treeids"))?.ints;
+    let nodes = &required(node, &name("nodeids"))?.ints;
+    let targets = &required(node, &name("ids"))?.ints;
+    let values = &required(node, &name("weights"))?.floats;
+    same_length(&name("nodeids"), nodes.len(), trees.len())?;
+    same_length(&name("ids"), targets.len(), trees.len())?;
+    same_length(&name("weights"), values.len(), trees.len())?;
+    let mut weights = vec![FxHashMap::default(); n];
     for (i, id) in trees.iter().copied().zip(nodes.iter().copied()).enumerate() {
         let place = places
             .get(&id)
-            .ok_or_else(|| format!("target_nodeids: tree {} has no node {}, yet a weight names it", id.0, id.1))?;
-        if targets[i] != 0 {
-            return Err(format!("target_ids: {} is out of range, expected 0", targets[i]));
-        }
-        *weights.entry(*place).or_insert(0.0) += values[i];
+            .ok_or_else(|| format!("{prefix}_nodeids: tree {} has no node {}, yet a weight names it", id.0, id.1))?;
+        let target = usize::try_from(targets[i]).ok().and_then(|target| weights.get_mut(target));
+        let target = target.ok_or_else(|| {
+            format!("{prefix}_ids: {} is out of range, expected 0 to {}", targets[i], n - 1)
+        })?;
+        *target.entry(*place).or_insert(0.0) += values[i];
     }
     Ok(weights)
 }
@@ -241,7 +270,7 @@ fn roots(a: &Attributes, places: &Places) -> Result<Vec<(i64, usize, usize)>, St
 }
 
 /// The nodes reachable from `root`, each once, since no node has two parents and the root has none.
-fn preorder(a: &Attributes, places: &Places, root: usize) -> Result<Tree, String> {
+fn preorder(a: &Attributes, places: &Places, weights: &FxHashMap<usize, f32>, root: usize) -> Result<Tree, String> {
     let mut nodes: Vec<Node> = Vec::new();
     // Places to visit, each with the split it is the right child of.
     let mut stack: Vec<(usize, Option<usize>)> = vec![(root, None)];
@@ -251,7 +280,7 @@ fn preorder(a: &Attributes, places: &Places, root: usize) -> Result<Tree, String
             *right = at as u32; // fits: the number of nodes was checked
         }
         if a.is_leaf(place) {
-            nodes.push(Node::Leaf(a.weights.get(&place).copied().unwrap_or(0.0)));
+            nodes.push(Node::Leaf(weights.get(&place).copied().unwrap_or(0.0)));
             continue;
         }
         let (feature, test, missing_left, swap) = a.split(place)?;
