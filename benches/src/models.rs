@@ -145,7 +145,8 @@ impl Case<'_> {
             (Ours::Ranker(_), _) => bail!("a ranker takes one matrix"),
             (Ours::Network(network), inputs) => {
                 let inputs: Vec<Numbers> = inputs.iter().map(Fed::numbers).collect();
-                let mut outputs = network.run(&inputs, self.n).map_err(|error| anyhow!("{}: {error}", self.pair.name))?;
+                let mut outputs =
+                    network.run(&inputs, self.n).map_err(|error| anyhow!("{}: {error}", self.pair.name))?;
                 outputs.pop().context("no output")
             }
         }

@@ -3,8 +3,8 @@
 
 use crate::graph::{Input, Side};
 use crate::normalise;
-use crate::trees::{Ensemble, Finish};
 use crate::trees::op::{self, TreeOp};
+use crate::trees::{Ensemble, Finish};
 use crate::validate;
 use std::path::Path;
 use std::sync::Arc;

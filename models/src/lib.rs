@@ -15,6 +15,7 @@ mod network;
 mod normalise;
 mod program;
 mod registry;
+pub mod tensors;
 pub mod trees;
 mod validate;
 

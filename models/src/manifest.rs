@@ -1,6 +1,7 @@
 //! What an ONNX file does not say of itself: what its tensors mean, and what it must answer.
 
 use crate::ModelError;
+use crate::tensors::Tensor;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -25,6 +26,9 @@ pub struct Manifest {
     /// numbers, and a missing value is handed over as NaN.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
+    /// Ranker with several inputs: each with its columns, instead of `features`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tensors: Vec<Tensor>,
     /// Names of the file's inputs in the order the kind lists them. Empty: as they stand in the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
@@ -126,6 +130,7 @@ impl Manifest {
             name: name.into(),
             kind,
             features: Vec::new(),
+            tensors: Vec::new(),
             inputs: Vec::new(),
             output: None,
             column: None,
@@ -160,6 +165,13 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The columns of a ranker's rows: `features`, or those of the tensors one after the other.
+    #[must_use]
+    pub fn columns(&self) -> Vec<String> {
+        let tensors = self.tensors.iter().flat_map(|tensor| &tensor.features);
+        self.features.iter().chain(tensors).cloned().collect()
+    }
+
     /// Number of embedding rows: `vocabulary`, or what the list in `item_ids` implies.
     #[must_use]
     pub fn rows(&self) -> Option<usize> {
@@ -180,11 +192,30 @@ impl Manifest {
         }
         match self.kind {
             Kind::Ranker => {
-                if self.features.is_empty() {
+                if self.features.is_empty() && self.tensors.is_empty() {
                     return wrong("a ranker needs features: the columns of its input, in order".into());
                 }
+                if !self.features.is_empty() && !self.tensors.is_empty() {
+                    return wrong("features are those of a single input: with tensors, each lists its own".into());
+                }
+                if let Some(empty) = self.tensors.iter().find(|tensor| tensor.features.is_empty()) {
+                    return wrong(format!("tensor {:?} has no features", empty.name));
+                }
+                let outside = |tensor: &&Tensor| tensor.ids.is_some_and(|ids| ids.unknown >= ids.vocabulary);
+                if let Some(tensor) = self.tensors.iter().find(outside) {
+                    return wrong(format!("tensor {:?}: unknown is outside the vocabulary", tensor.name));
+                }
+                let columns = self.columns();
                 let mut seen = rustc_hash::FxHashSet::default();
-                if let Some(double) = self.features.iter().find(|f| !seen.insert(f.as_str())) {
+                // Inputs may share a column; one input has it once.
+                let double = match &self.tensors[..] {
+                    [] => columns.iter().find(|f| !seen.insert(f.as_str())),
+                    tensors => tensors.iter().find_map(|tensor| {
+                        seen.clear();
+                        tensor.features.iter().find(|f| !seen.insert(f.as_str()))
+                    }),
+                };
+                if let Some(double) = double {
                     return wrong(format!("feature {double:?} is listed twice"));
                 }
             }

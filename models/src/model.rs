@@ -4,6 +4,7 @@ use crate::ModelError;
 use crate::graph::{Graph, Input, Side};
 use crate::manifest::{Golden, ItemIds, Kind, Manifest, Rule};
 use crate::program::Numbers;
+use crate::tensors::{self, Owned, Tensor};
 use crate::trees::Ensemble;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub struct Model {
     /// Integers of the listed item ids.
     codes: FxHashMap<String, i64>,
     dimension: usize,
+    columns: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,8 @@ impl Model {
         {
             return Err(ModelError::Manifest { model: manifest.name, detail: "item_ids lists an item twice".into() });
         }
-        let mut model = Self { dimension: manifest.dimension.unwrap_or(0), manifest, engine, codes };
+        let (dimension, columns) = (manifest.dimension.unwrap_or(0), manifest.columns());
+        let mut model = Self { dimension, columns, manifest, engine, codes };
         model.probe().map_err(|e| model.load_error(&format!("a first run failed: {e}")))?;
         if let Some(golden) = &model.manifest.golden {
             model.check(golden)?;
@@ -69,7 +72,7 @@ impl Model {
     /// The columns of a ranker's rows, in order; empty for other kinds.
     #[must_use]
     pub fn features(&self) -> &[String] {
-        &self.manifest.features
+        &self.columns
     }
 
     /// Length of the vector an encoder gives or a scorer takes; 0 for a ranker.
@@ -104,7 +107,7 @@ impl Model {
     /// [`ModelError::Kind`], [`ModelError::Input`] when `features` is not `n` rows, [`ModelError::Run`].
     pub fn rank(&self, features: &[f32], n: usize) -> Result<Vec<f32>, ModelError> {
         self.expect_kind(Kind::Ranker)?;
-        let width = self.manifest.features.len();
+        let width = self.columns.len();
         if n.checked_mul(width) != Some(features.len()) {
             let got = format!("{} values", features.len());
             return Err(self.input("features", got, format!("{n} rows of {width}")));
@@ -113,14 +116,21 @@ impl Model {
             return Ok(Vec::new());
         }
         match &self.engine {
-            Engine::Trees(_) if self.manifest.column.is_some_and(|column| column > 0) => self.one_score(vec![0.0; n], n),
+            Engine::Trees(_) if self.manifest.column.is_some_and(|column| column > 0) => {
+                self.one_score(vec![0.0; n], n)
+            }
             Engine::Trees(trees) => {
                 let mut scores = vec![0.0; n];
                 trees.predict(features, width, &mut scores);
                 Ok(scores)
             }
             Engine::Graph(graph) => {
-                let outputs = self.run(graph, &[Numbers::Floats(features)], n)?;
+                let cut = tensors::cut(&self.manifest.tensors, features, n);
+                let mut inputs: Vec<Numbers> = cut.iter().map(Owned::numbers).collect();
+                if inputs.is_empty() {
+                    inputs.push(Numbers::Floats(features));
+                }
+                let outputs = self.run(graph, &inputs, n)?;
                 self.one_score(outputs, n)
             }
         }
@@ -191,7 +201,7 @@ impl Model {
     fn probe(&mut self) -> Result<(), ModelError> {
         let highest = self.vocabulary() - 1;
         match self.manifest.kind {
-            Kind::Ranker => self.rank(&vec![0.0; self.manifest.features.len()], 1).map(drop),
+            Kind::Ranker => self.rank(&vec![0.0; self.columns.len()], 1).map(drop),
             Kind::Encoder => {
                 let dimension = self.encode(&[])?.len();
                 if dimension == 0 {
@@ -288,6 +298,18 @@ fn inputs(manifest: &Manifest) -> Result<Vec<Input>, String> {
     let (f32, i64) = (DatumType::F32, DatumType::I64);
     let input = |what, datum, shape, side| Input { name: None, what, datum, shape, side };
     let mut inputs = match manifest.kind {
+        Kind::Ranker if !manifest.tensors.is_empty() => {
+            let tensor = |tensor: &Tensor| Input {
+                name: Some(tensor.name.clone()),
+                ..input(
+                    "columns",
+                    if tensor.ids.is_some() { i64 } else { f32 },
+                    vec![None, Some(tensor.features.len())],
+                    tensor.side,
+                )
+            };
+            return Ok(manifest.tensors.iter().map(tensor).collect());
+        }
         Kind::Ranker => {
             vec![input("rows of features", f32, vec![None, Some(manifest.features.len())], Side::Candidate)]
         }

@@ -200,7 +200,9 @@ impl Writer {
             return Err("cats_int64s is missing: only integers can be served".into());
         }
         if attribute(node, "zeros").is_some_and(|a| a.i == 0) {
-            return Err("zeros is 0: an integer that is not listed would be an error of the request; export it with 1".into());
+            return Err(
+                "zeros is 0: an integer that is not listed would be an error of the request; export it with 1".into()
+            );
         }
         let hits = self.compared(&input(node)?, codes)?;
         self.push("Cast", vec![hits], &output(node)?, vec![int("to", DataType::Float as i64)]);

@@ -43,7 +43,10 @@ fn inner<'a>(graph: &'a GraphProto, outside: &FxHashSet<&'a str>, depth: usize) 
     for node in &graph.node {
         let called = || format!("{} {:?}", node.op_type, node.name);
         if let Some(name) = node.input.iter().find(|name| !name.is_empty() && !known.contains(name.as_str())) {
-            return Err(format!("{} reads {name:?}, which nothing makes before it: a missing part, or a cycle", called()));
+            return Err(format!(
+                "{} reads {name:?}, which nothing makes before it: a missing part, or a cycle",
+                called()
+            ));
         }
         for attribute in &node.attribute {
             for constant in attribute.t.iter().chain(&attribute.tensors) {
@@ -89,9 +92,10 @@ fn numbers(dims: &[i64]) -> Result<u64, String> {
     let mut product = 1u64;
     for dim in dims {
         let dim = u64::try_from(*dim).map_err(|_| format!("dimension {dim} is negative"))?;
-        product = product.checked_mul(dim).filter(|n| *n <= MOST_NUMBERS).ok_or_else(|| {
-            format!("its shape {dims:?} has more than {MOST_NUMBERS} numbers")
-        })?;
+        product = product
+            .checked_mul(dim)
+            .filter(|n| *n <= MOST_NUMBERS)
+            .ok_or_else(|| format!("its shape {dims:?} has more than {MOST_NUMBERS} numbers"))?;
     }
     Ok(product)
 }

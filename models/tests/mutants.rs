@@ -183,7 +183,8 @@ fn child() {
     let first: usize = std::env::var(FIRST).unwrap().parse().unwrap();
     for i in first..MUTANTS {
         let path = Path::new(&folder).join(i.to_string());
-        let (name, bytes) = (std::fs::read_to_string(path.with_extension("name")).unwrap(), std::fs::read(&path).unwrap());
+        let (name, bytes) =
+            (std::fs::read_to_string(path.with_extension("name")).unwrap(), std::fs::read(&path).unwrap());
         let said = match try_it(&name, &bytes) {
             Ok(()) => "loads".to_owned(),
             Err(error) => error.replace('\n', " "),
@@ -213,11 +214,16 @@ fn a_thousand_spoilt_files_harm_nobody() {
             .unwrap();
         let (say, hear) = channel();
         let errors = BufReader::new(child.stderr.take().unwrap());
-        let reader = std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
+        let reader =
+            std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
         loop {
             match hear.recv_timeout(Duration::from_secs(60)) {
                 Ok(line) if line.starts_with("mutant ") => {
-                    if line.ends_with(": loads") { loaded += 1 } else { refused += 1 }
+                    if line.ends_with(": loads") {
+                        loaded += 1
+                    } else {
+                        refused += 1
+                    }
                     let (_, why) = line.split_once(": ").unwrap();
                     assert!(!why.is_empty(), "{line}: refused without a reason");
                     next += 1;

@@ -1,6 +1,7 @@
 //! Networks as trainers export them, held against what onnxruntime answered (benches/peer/make_models.py --small).
 
-use qianmian_models::{Network, Numbers, Side};
+use qianmian_models::tensors::{Ids, Tensor};
+use qianmian_models::{Kind, Manifest, Model, Network, Numbers, Side};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -94,7 +95,18 @@ fn assert_near(got: &[f32], expected: &[f32], what: &str) {
 }
 
 const NETWORKS: [&str; 13] = [
-    "mlp", "ctr", "multitask", "din", "twotower", "widedeep", "dlrm", "deepfm", "dcn", "bst", "sasrec", "sasrec_parts",
+    "mlp",
+    "ctr",
+    "multitask",
+    "din",
+    "twotower",
+    "widedeep",
+    "dlrm",
+    "deepfm",
+    "dcn",
+    "bst",
+    "sasrec",
+    "sasrec_parts",
     "gru4rec",
 ];
 
@@ -170,4 +182,39 @@ fn tiles_and_sides_change_nothing() {
             Err(error) => assert!(name == "din" && error.contains("hist"), "{name}: {error}"),
         }
     }
+}
+
+/// The same network as a ranker of named columns: the visitor's are taken from the first row.
+#[test]
+fn a_ranker_has_sides() {
+    let (bytes, fixture) = fixture("ctr");
+    let run = fixture.runs.iter().max_by_key(|run| run.n).unwrap();
+    let width = |name: &str| run.inputs[name].len() / run.n;
+    let tensor = |name: &str, side| Tensor {
+        name: name.into(),
+        side,
+        features: (0..width(name)).map(|i| format!("{name}.f{i}")).collect(),
+        ids: None,
+    };
+    let tensors = vec![tensor("item", Side::Candidate), tensor("user", Side::Visitor)];
+    let manifest = Manifest { tensors, ..Manifest::new("ctr", Kind::Ranker) };
+    let model = Model::load(&bytes, manifest.clone()).unwrap();
+    assert_eq!(model.features().len(), width("item") + width("user"));
+    let mut rows = Vec::new();
+    for row in 0..run.n {
+        for name in ["item", "user"] {
+            rows.extend(run.inputs[name][row * width(name)..][..width(name)].iter().map(|v| *v as f32));
+        }
+    }
+    assert_near(&model.rank(&rows, run.n).unwrap(), run.outputs.values().next().unwrap(), "ctr as a ranker");
+    let wrong = |spoil: fn(&mut Manifest)| {
+        let mut manifest = manifest.clone();
+        spoil(&mut manifest);
+        Model::load(&bytes, manifest).unwrap_err().to_string()
+    };
+    assert!(wrong(|m| m.tensors[0].name = "goods".into()).contains("no input named \"goods\"; there are: user, item"));
+    assert!(wrong(|m| drop(m.tensors.pop())).contains("has 2 inputs (user, item), expected 1"));
+    assert!(wrong(|m| drop(m.tensors[0].features.pop())).contains("in dimension 1, the manifest says"));
+    assert!(wrong(|m| m.features.push("item.price".into())).contains("each lists its own"));
+    assert!(wrong(|m| m.tensors[0].ids = Some(Ids { vocabulary: 3, unknown: 3 })).contains("outside the vocabulary"));
 }

@@ -1,7 +1,7 @@
 //! What an upload must pass: signatures, golden cases, compiling within limits; kept code that is ours alone.
 
 use qianmian::Config;
-use qianmian::plugins::{Limits, Compiler, Signature, Upload};
+use qianmian::plugins::{Compiler, Limits, Signature, Upload};
 use qianmian_host::{Host, HostConfig, with_section};
 use qianmian_state::State;
 use qianmian_tests::{Server, binary, built, root};
@@ -210,7 +210,8 @@ fn a_model_is_tried_in_a_process_of_its_own() {
     };
     let features = (0..8).map(|i| format!("item.attributes.f{i}")).collect();
     let manifest = Manifest { features, ..Manifest::new("ranker", Kind::Ranker) };
-    let tried = |bytes: &[u8], limits| model_check::check(&binary(), bytes, &manifest, limits).map_err(|e| (e.code, e.detail));
+    let tried =
+        |bytes: &[u8], limits| model_check::check(&binary(), bytes, &manifest, limits).map_err(|e| (e.code, e.detail));
     let (good, fine) = (fixture("ranker.onnx"), model_check::limits(100_000));
     assert_eq!(tried(&good, fine), Ok(()));
     let (code, why) = tried(&fixture("hostile-cycle.onnx"), fine).expect_err("a cycle");

@@ -251,6 +251,7 @@ impl<F: Starts> Multiply<'_, F> {
         }
     }
 
+    #[expect(clippy::needless_range_loop, reason = "by constant numbers, so that every sum stays in a register")]
     #[inline(always)]
     fn block<S: Simd, const C: usize, const R: usize>(
         &mut self,

@@ -206,9 +206,7 @@ mod tests {
                 for row in 0..m {
                     for column in 0..n {
                         let sum: f32 = (0..k)
-                            .map(|x| {
-                                a[((i * heads + h) * m + row) * k + x] * b[((i * k + x) * heads + h) * n + column]
-                            })
+                            .map(|x| a[((i * heads + h) * m + row) * k + x] * b[((i * k + x) * heads + h) * n + column])
                             .sum();
                         assert_eq!(to[((i * m + row) * heads + h) * n + column], sum);
                     }

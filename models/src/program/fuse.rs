@@ -18,6 +18,9 @@ struct Term {
     weights: Vec<f32>,
 }
 
+/// The shape of terms that can be multiplied together, without their width, and when they are known.
+type Group = (Vec<(usize, usize)>, When);
+
 impl Lowering<'_> {
     /// The layer that makes a value which is read only as often as said, while nothing was applied to it.
     fn open_layer(&self, outlet: OutletId, value: usize, readers: usize) -> Option<(Layer, Vec<usize>)> {
@@ -94,9 +97,9 @@ impl Lowering<'_> {
     /// Whether a tensor has `n` numbers along the last axis and is 1 along the others.
     fn along_the_end(&self, value: usize, n: usize) -> bool {
         let shape = &self.values[value].shape;
-        shape.split_last().is_some_and(|(last, others)| {
-            *last == Dim::fixed(n) && others.iter().all(|dim| *dim == Dim::ONE)
-        })
+        shape
+            .split_last()
+            .is_some_and(|(last, others)| *last == Dim::fixed(n) && others.iter().all(|dim| *dim == Dim::ONE))
     }
 
     /// x where it is positive, x times a constant elsewhere, as PRelu and LeakyRelu are written out.
@@ -228,7 +231,9 @@ impl Lowering<'_> {
                 _ => None,
             };
             let short = |value: usize| self.short(value, &whole);
-            match sides.filter(|(a, b, _)| [*a, *b].iter().all(|v| short(*v) && self.values[*v].shape[last].fixed == width)) {
+            match sides
+                .filter(|(a, b, _)| [*a, *b].iter().all(|v| short(*v) && self.values[*v].shape[last].fixed == width))
+            {
                 Some((a, b, sign)) => {
                     add(&mut terms, a, weights, 1.0);
                     add(&mut terms, b, weights, sign);
@@ -241,7 +246,7 @@ impl Lowering<'_> {
             return Ok(None);
         }
         // Those of one shape and time make one layer.
-        let mut groups: FxHashMap<(Vec<(usize, usize)>, When), Vec<Term>> = FxHashMap::default();
+        let mut groups: FxHashMap<Group, Vec<Term>> = FxHashMap::default();
         let mut order = Vec::new();
         for term in short {
             let value = &self.values[term.value];

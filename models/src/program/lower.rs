@@ -269,7 +269,10 @@ impl<'a> Lowering<'a> {
             return Ok(value);
         }
         let of = &self.values[value].shape;
-        ensure!(of.len() == shape.len() && of.iter().zip(shape).all(|(a, b)| a == b || *a == Dim::ONE), "shapes differ");
+        ensure!(
+            of.len() == shape.len() && of.iter().zip(shape).all(|(a, b)| a == b || *a == Dim::ONE),
+            "shapes differ"
+        );
         let when = shape.iter().any(|dim| dim.rows > 0).then_some(When::Candidate);
         let expanded = self.step(Expand, vec![value], shape.to_vec());
         if let Some(when) = when {
@@ -458,7 +461,7 @@ impl<'a> Lowering<'a> {
             wanted[axis..].copy_from_slice(&full[axis..]);
             inputs.push(self.expanded(value, &wanted)?);
         }
-        Ok(self.concatenated(inputs, axis)?)
+        self.concatenated(inputs, axis)
     }
 
     pub(super) fn concatenated(&mut self, inputs: Vec<usize>, axis: usize) -> TractResult<usize> {

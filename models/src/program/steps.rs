@@ -168,7 +168,13 @@ fn zip<A: Copy, B: Copy, T>(
 }
 
 #[inline(always)]
-fn each<A: Copy, B: Copy, T>(a: (&[A], &[usize]), b: (&[B], &[usize]), shape: &[usize], to: &mut [T], f: impl Fn(A, B) -> T) {
+fn each<A: Copy, B: Copy, T>(
+    a: (&[A], &[usize]),
+    b: (&[B], &[usize]),
+    shape: &[usize],
+    to: &mut [T],
+    f: impl Fn(A, B) -> T,
+) {
     wide(
         #[inline(always)]
         || runs(shape, [a.1, b.1], |offsets, steps, range| zip((a.0, b.0), (offsets, steps), &mut to[range], &f)),

@@ -26,7 +26,8 @@ pub(super) fn forest(node: &NodeProto) -> Result<Forest, String> {
     let attribute = |name: &str| node.attribute.iter().find(|a| a.name == name);
     let classes = node.op_type == "TreeEnsembleClassifier";
     let prefix = if classes { "class" } else { "target" };
-    let doubles = ["nodes_values_as_tensor".to_owned(), format!("{prefix}_weights_as_tensor"), "base_values_as_tensor".into()];
+    let doubles =
+        ["nodes_values_as_tensor".to_owned(), format!("{prefix}_weights_as_tensor"), "base_values_as_tensor".into()];
     if let Some(name) = doubles.iter().find(|name| attribute(name).is_some()) {
         return Err(format!("{name}: trees in double precision are not supported; convert them to float"));
     }
@@ -170,9 +171,8 @@ fn weights(node: &NodeProto, prefix: &str, places: &Places, n: usize) -> Result<
             .get(&id)
             .ok_or_else(|| format!("{prefix}_nodeids: tree {} has no node {}, yet a weight names it", id.0, id.1))?;
         let target = usize::try_from(targets[i]).ok().and_then(|target| weights.get_mut(target));
-        let target = target.ok_or_else(|| {
-            format!("{prefix}_ids: {} is out of range, expected 0 to {}", targets[i], n - 1)
-        })?;
+        let target =
+            target.ok_or_else(|| format!("{prefix}_ids: {} is out of range, expected 0 to {}", targets[i], n - 1))?;
         *target.entry(*place).or_insert(0.0) += values[i];
     }
     Ok(weights)

@@ -44,7 +44,7 @@ pub(super) async fn put(
     let manifest = manifest.ok_or_else(|| missing("manifest"))?;
     blocking(move || {
         let some: Vec<_> = app.state.catalogue.current().live_rows().take(1).collect();
-        check_features(&*app.reach.columns, &some, &manifest.features)
+        check_features(&*app.reach.columns, &some, &manifest.columns())
             .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
         app.models.put(&name, &version, &model, manifest).map(Json)
     })

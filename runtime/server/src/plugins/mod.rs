@@ -9,8 +9,8 @@ pub mod golden;
 mod invented;
 pub mod signature;
 
-pub use checks::{Check, Upload};
 pub use crate::child::Limits;
+pub use checks::{Check, Upload};
 pub use compile::Compiler;
 pub use invented::Invented;
 pub use signature::{Signature, TrustedKeys};
