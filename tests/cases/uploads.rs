@@ -1,8 +1,10 @@
 //! What an upload must pass: signatures, golden cases, compiling within limits; kept code that is ours alone.
 
 use qianmian::Config;
+use qianmian::model_check;
 use qianmian::plugins::{Compiler, Limits, Signature, Upload};
 use qianmian_host::{Host, HostConfig, with_section};
+use qianmian_models::{Kind, Manifest};
 use qianmian_state::State;
 use qianmian_tests::{Server, binary, built, root};
 use serde_json::json;

@@ -1,13 +1,14 @@
 //! A graph as a list of steps over flat buffers: what depends on the visitor alone runs once per request, the rest once
 //! per tile of candidates.
 //!
-//! `lower` makes it from the engine's simplified graph and gives up on operators that are not known here, whose graph the
-//! engine then runs itself; `steps` are the operators; `fuse` is what becomes faster together. A value that a graph repeats
+//! `lower` makes it from the engine's simplified graph, operator by operator (`operators`), and gives up on those that are
+//! not known here, whose graph the engine then runs itself; `steps` are what runs; `fuse` is what becomes faster together. A value that a graph repeats
 //! along an axis is kept once (its dimension is 1) and repeated by whoever reads it.
 
 mod einsum;
 mod fuse;
 mod lower;
+mod operators;
 mod steps;
 
 pub(crate) use lower::Lowering;
