@@ -70,7 +70,7 @@ fn main() -> Result<()> {
     for (path, spec) in [
         (
             "tags/value",
-            json!({ "kind": "layered", "of": "visitor.spend", "layers": [{ "name": "some", "from": 1 }, { "name": "much", "from": 500 }] }),
+            json!({ "kind": "layered", "of": "visitor.spend", "layers": [{ "name": "some", "from": 1 }, { "name": "much", "from": 250 }] }),
         ),
         ("tags/likes", json!({ "kind": "preference", "of": "category" })),
         ("segments/loyal", json!({ "when": "'value:much' in visitor.tags && visitor.orders >= 2.0" })),
