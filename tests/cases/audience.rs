@@ -174,3 +174,32 @@ fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
         }
     }
 }
+#[test]
+fn a_tagger_says_what_its_code_sees() {
+    let server = shop();
+    let spec = json!({ "kind": "code", "plugin": "habits", "parameters": { "least": 4, "low_price": 5 } });
+    let reply = put(&server, "/v1/tags/habit", &spec);
+    assert_eq!((reply.status, &reply.json["version"]), (200, &json!(1)), "{}", reply.text);
+    assert!(reply.json["spec"]["version"].is_string(), "pinned: {}", reply.text);
+    server.app.state.folds.audience.wait();
+    let of = |id: &str| server.get(&format!("/v1/visitors/{id}")).json["tags"].to_string();
+    // v3 saw p0 to p3, 1 to 4 in price; v0 saw too little, v9 dearer things too.
+    assert!(of("v3").contains("habit:low-price"), "{}", of("v3"));
+    assert!(!of("v0").contains("habit:") && !of("v9").contains("habit:low-price"), "{} {}", of("v0"), of("v9"));
+    // Fresh with the next event: four more, and v0 is known.
+    let more =
+        (0..4).map(|n| json!({ "id": format!("m{n}"), "type": "view", "item": "p2", "visitor": { "id": "v0" } }));
+    server.events(&more.collect::<Vec<_>>());
+    assert!(of("v0").contains("habit:low-price"), "{}", of("v0"));
+    let segment = put(&server, "/v1/segments/thrifty", &json!({ "when": "'habit:low-price' in visitor.tags" }));
+    assert_eq!(segment.status, 200, "{}", segment.text);
+
+    for (wrong, code) in [
+        (json!({ "kind": "code", "plugin": "none" }), "unknown_strategy"),
+        (json!({ "kind": "code", "plugin": "home" }), "wrong_world"),
+        (json!({ "kind": "code", "plugin": "habits", "parameters": { "least": 0 } }), "bad_parameters"),
+    ] {
+        let reply = put(&server, "/v1/tags/wrong", &wrong);
+        assert_eq!((reply.status, &reply.json["code"]), (422, &json!(code)), "{}", reply.text);
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::audience::Audiences;
 use crate::breaker::Breakers;
+use crate::code_tags::CodeTags;
 use crate::config::Config;
 use crate::embeddings::EmbeddingStore;
 use crate::error::ApiError;
@@ -32,7 +33,7 @@ pub struct App {
     /// Models.
     pub models: ModelStore,
     /// Strategies.
-    pub plugins: Plugins,
+    pub plugins: Arc<Plugins>,
     /// Scenarios.
     pub scenarios: Scenarios,
     /// Tags and segments.
@@ -73,7 +74,7 @@ impl App {
         let host = Arc::new(Host::new(HostConfig::default()).context("cannot start the sandbox")?);
         let code = state.folder().map(|folder| folder.join("compiled"));
         let compiler = Compiler::new(host, config.compiler.clone(), code)?;
-        let plugins = Plugins::load(compiler, TrustedKeys::new(&config.trusted_keys)?, Arc::clone(&state))?;
+        let plugins = Arc::new(Plugins::load(compiler, TrustedKeys::new(&config.trusted_keys)?, Arc::clone(&state))?);
         let new = plugins.install_folder(&config.plugins)?;
         tracing::info!(new, folder = %config.plugins.display(), "bundled strategies");
         let spaces = Arc::new(Spaces::new());
@@ -84,7 +85,7 @@ impl App {
         if let Some(at) = config.frozen_clock {
             state.folds.audience.freeze(at);
         }
-        let audiences = Audiences::load(Arc::clone(&state))?;
+        let audiences = Audiences::load(Arc::clone(&state), CodeTags::new(Arc::clone(&plugins), &state))?;
         let live = LiveReach {
             state: Arc::clone(&state),
             spaces,

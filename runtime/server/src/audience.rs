@@ -1,6 +1,7 @@
 //! Tags and segments as documents: kept in the registry, turned into rules, handed to the state as one set.
 
 use crate::app::App;
+use crate::code_tags::CodeTags;
 use crate::error::ApiError;
 use parking_lot::Mutex;
 use qianmian_core::expr::Expression;
@@ -92,6 +93,25 @@ pub enum TagSpec {
         #[serde(default)]
         about: String,
     },
+    /// What a tagger says, a plugin of the world `tagger`.
+    Code {
+        /// The plugin.
+        plugin: String,
+        /// Its version; the newest without it. The tag is pinned to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// What fits its schema.
+        #[serde(default = "nothing")]
+        #[schema(value_type = Object)]
+        parameters: serde_json::Value,
+        /// For people.
+        #[serde(default)]
+        about: String,
+    },
+}
+
+fn nothing() -> serde_json::Value {
+    json!({})
 }
 
 fn one() -> usize {
@@ -158,8 +178,17 @@ fn good_name(name: &str) -> Result<(), ApiError> {
 }
 
 impl TagSpec {
-    fn rule(&self) -> Result<TagRule, ApiError> {
-        Ok(match self {
+    /// The rule, and the tag as it is kept: code is pinned to a version.
+    fn rule(&self, code: &CodeTags) -> Result<(TagRule, Self), ApiError> {
+        let mut kept = self.clone();
+        let rule = match self {
+            Self::Code { plugin, version, parameters, .. } => {
+                let (rule, pinned) = code.rule(plugin, version.as_deref(), parameters)?;
+                if let Self::Code { version, .. } = &mut kept {
+                    *version = Some(pinned);
+                }
+                rule
+            }
             Self::Base { of, .. } => TagRule::Base { of: of.clone() },
             Self::Layered { of, layers, .. } => {
                 let rising = layers.windows(2).all(|pair| pair[0].from < pair[1].from);
@@ -187,13 +216,15 @@ impl TagSpec {
                 };
                 TagRule::Preference { of, most: *most, share: *share }
             }
-        })
+        };
+        Ok((rule, kept))
     }
 }
 
 /// The definitions there are.
 pub struct Audiences {
     state: Arc<State>,
+    code: CodeTags,
     /// One change at a time: what was checked is what is defined.
     turn: Mutex<()>,
 }
@@ -203,8 +234,8 @@ impl Audiences {
     ///
     /// # Errors
     /// When the registry cannot be read.
-    pub fn load(state: Arc<State>) -> anyhow::Result<Self> {
-        let audiences = Self { state, turn: Mutex::default() };
+    pub fn load(state: Arc<State>, code: CodeTags) -> anyhow::Result<Self> {
+        let audiences = Self { state, code, turn: Mutex::default() };
         let (tags, segments) = audiences.all().map_err(anyhow::Error::msg)?;
         if !(tags.is_empty() && segments.is_empty()) {
             match audiences.state.folds.audience.define(tags, segments) {
@@ -220,8 +251,8 @@ impl Audiences {
         let (mut tags, mut segments) = (Vec::new(), Vec::new());
         for document in documents(TAG)? {
             let name = document.name.clone();
-            match tag_of(document).and_then(|spec| spec.rule()) {
-                Ok(rule) => tags.push(Tag { name: name.into(), rule }),
+            match tag_of(document).and_then(|spec| spec.rule(&self.code)) {
+                Ok((rule, _)) => tags.push(Tag { name: name.into(), rule }),
                 Err(error) => tracing::error!(tag = name, %error, "a tag cannot be used"),
             }
         }
@@ -250,7 +281,7 @@ impl Audiences {
     /// 422 naming what cannot be used.
     pub fn put_tag(&self, name: &str, spec: &TagSpec) -> Result<u32, ApiError> {
         good_name(name)?;
-        let rule = spec.rule()?;
+        let (rule, spec) = spec.rule(&self.code)?;
         let refused = |error| unusable("bad_tag", format!("{error}"));
         self.state.folds.audience.check(&rule, &self.state.catalogue.current()).map_err(refused)?;
         let _turn = self.turn.lock();

@@ -10,6 +10,7 @@ pub mod authoring;
 pub mod breaker;
 mod child;
 pub mod cli;
+pub mod code_tags;
 pub mod config;
 pub mod demo;
 pub mod embeddings;
