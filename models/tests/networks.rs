@@ -64,7 +64,8 @@ fn feeds(fixture: &Fixture, run: &Run) -> Vec<Fed> {
         let values = &run.inputs[&input.name];
         // A history may be one row in the file, too.
         let width = values.len() / run.n;
-        let repeated = values.len() % run.n == 0 && values.chunks(width.max(1)).all(|row| row == &values[..width]);
+        let repeated =
+            values.len().is_multiple_of(run.n) && values.chunks(width.max(1)).all(|row| row == &values[..width]);
         let values = if input.side == Side::Visitor && repeated { &values[..width] } else { &values[..] };
         if input.integers {
             Fed::Integers(values.iter().map(|v| *v as i64).collect())

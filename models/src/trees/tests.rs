@@ -309,9 +309,9 @@ fn says_what_is_wrong_with_a_tree() {
 #[test]
 fn says_what_it_does_not_support() {
     for (extra, part) in [
-        (attribute("n_targets", |a| a.i = 3), "n_targets is 3"),
+        (attribute("n_targets", |a| a.i = 0), "1 to 64 outputs"),
         (attribute("aggregate_function", |a| a.s = b"MAX".to_vec()), "expected SUM or AVERAGE"),
-        (attribute("post_transform", |a| a.s = b"PROBIT".to_vec()), "expected NONE or LOGISTIC"),
+        (attribute("post_transform", |a| a.s = b"PROBIT".to_vec()), "expected NONE, LOGISTIC or SOFTMAX"),
         (attribute("base_values", |a| a.floats = vec![0.0; 2]), "base_values has 2"),
         (attribute("nodes_values_as_tensor", |_| ()), "double precision"),
     ] {
