@@ -4,7 +4,9 @@ use qianmian_tests::{Reply, Server};
 use serde_json::{Value, json};
 
 fn shop() -> Server {
-    let server = Server::empty();
+    // No answer is captured by chance: what a visitor left behind is what the test says.
+    let config = qianmian::Config { capture_share: 0.0, ..qianmian::Config::default() };
+    let server = Server::with(config, qianmian_state::State::in_memory().expect("a state"));
     server.items(&(0..30).map(|n| json!({ "id": format!("p{n}"), "title": "x", "price": 1 })).collect::<Vec<_>>());
     server.scenario(
         "again",
