@@ -192,7 +192,9 @@ const COLUMNS: usize = 20;
 fn reader(times: usize) -> Vec<u8> {
     let read = "(i32.const 800) (i32.const 10) (i32.const 700)) (call $must)";
     let reads = format!("(call $numbers (local.get $set) {read}").repeat(times);
-    let body = format!("(local $set i32) (local.set $set (call $trending (i32.const 500))) {reads} (i32.const 128)");
+    let full = "(if (i32.ne (call $size (local.get $set)) (i32.const 500)) (then unreachable))";
+    let body =
+        format!("(local $set i32) (local.set $set (call $trending (i32.const 500))) {full} {reads} (i32.const 128)");
     component(&Parts {
         extra: r#"(data (i32.const 800) "item.price")"#,
         body: &body,

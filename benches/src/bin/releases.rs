@@ -56,12 +56,10 @@ fn main() -> Result<()> {
 fn swaps(address: SocketAddr, count: usize) -> Result<Vec<Line>> {
     let peak = ask(address, None, 5)?.throughput;
     let quiet = ask(address, Some(peak * SHARE), 10)?;
-    let spec = get(address, "/v1/scenarios/home")?["spec"].clone();
-    let other = {
-        let mut other = spec.clone();
-        other["parameters"]["only_new"] = json!(true);
-        other
-    };
+    let live = get(address, "/v1/scenarios/home")?;
+    let spec = json!({ "strategy": live["strategy"], "parameters": live["parameters"] });
+    let mut other = spec.clone();
+    other["parameters"]["only_new"] = json!(true);
     let before = fallbacks(address)?;
     let done = AtomicBool::new(false);
     let (swapped, loaded) = std::thread::scope(|scope| {
