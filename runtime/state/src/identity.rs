@@ -48,7 +48,7 @@ impl State {
     /// the events of all of them.
     ///
     /// # Errors
-    /// As [`People::link`], and [`StateError::Stopped`].
+    /// As [`People::link`], and [`crate::StateError::Stopped`].
     pub fn link_visitors(&self, ids: &[(String, String)]) -> Result<Linked> {
         let (people, audit) = (Arc::clone(&self.people), Arc::clone(&self.audit));
         let (log, folds) = (Arc::clone(&self.log), Arc::clone(&self.folds));
@@ -69,7 +69,7 @@ impl State {
     /// Makes a visitor of its own of an id that was linked; both profiles are folded anew. `None` when it is not linked.
     ///
     /// # Errors
-    /// As [`People::unlink`], and [`StateError::Stopped`].
+    /// As [`People::unlink`], and [`crate::StateError::Stopped`].
     pub fn unlink_visitor(&self, id: &str) -> Result<Option<Linked>> {
         let (people, audit) = (Arc::clone(&self.people), Arc::clone(&self.audit));
         let (log, folds, key) = (Arc::clone(&self.log), Arc::clone(&self.folds), self.people.key(id));
@@ -88,7 +88,7 @@ impl State {
     /// over all visitors (an item's orders) lose their share when the state is next opened.
     ///
     /// # Errors
-    /// As [`EventLog::erase`], and [`StateError::Stopped`]. What was begun is finished when the state is next opened.
+    /// As [`EventLog::erase`], and [`crate::StateError::Stopped`]. What was begun is finished when the state is next opened.
     pub fn erase_visitor(&self, id: &str) -> Result<Erased> {
         let (people, audit) = (Arc::clone(&self.people), Arc::clone(&self.audit));
         let (log, folds) = (Arc::clone(&self.log), Arc::clone(&self.folds));

@@ -37,7 +37,7 @@
 //! `wit-component`; `cargo xtask plugins` does both for `plugins/`. A strategy can reach nothing but this contract.
 //!
 //! A component is of one world, and so is a build of this crate: `strategy`, or with `default-features = false` and
-//! `features = ["tagger"]` what [`tagger`] has for components that tag visitors.
+//! `features = ["tagger"]` what its module `tagger` has for components that tag visitors.
 
 mod error;
 #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
