@@ -24,6 +24,7 @@ pub mod lines;
 pub mod load;
 pub mod models;
 pub mod peer;
+pub mod place;
 pub mod process;
 pub mod sandbox;
 pub mod shop;

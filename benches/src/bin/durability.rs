@@ -6,6 +6,7 @@ use qianmian::import::{online_retail, store};
 use qianmian_benches::bitflips::damage;
 use qianmian_benches::kills::{Found, audit, new_audit, start_with};
 use qianmian_benches::lines::{Better, Line, print};
+use qianmian_benches::place::Place;
 use qianmian_state::State;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,12 +14,8 @@ use std::time::Instant;
 /// Kills a server under load and prints one JSON object a line.
 #[derive(Parser)]
 struct Options {
-    /// The server's binary, built for release.
-    #[arg(long)]
-    qianmian: PathBuf,
-    /// The root of the repository; data goes to its target folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
-    workspace: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Kills.
     #[arg(long, default_value_t = 200)]
     kills: usize,
@@ -38,11 +35,11 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let folder = tempfile::tempdir_in(options.workspace.join("target"))?;
+    let folder = tempfile::tempdir_in(options.place.target())?;
     let found = if options.kills == 0 {
         Found::default()
     } else {
-        audit(&new_audit(&options.qianmian, folder.path(), options.kills, options.seed))?
+        audit(&new_audit(&options.place.qianmian, folder.path(), options.kills, options.seed))?
     };
     eprintln!("{found:?}");
     ensure!(options.kills == 0 || found.acknowledged > 0, "no event was acknowledged");
@@ -55,8 +52,8 @@ fn main() -> Result<()> {
         alone("forgotten", found.forgotten as f64, Some(0.0)),
         alone("slowest_start_s", found.slowest_start.as_secs_f64(), None),
     ];
-    let folder = tempfile::tempdir_in(options.workspace.join("target"))?;
-    let took = start_with(&new_audit(&options.qianmian, folder.path(), 0, 1), options.events)?;
+    let folder = tempfile::tempdir_in(options.place.target())?;
+    let took = start_with(&new_audit(&options.place.qianmian, folder.path(), 0, 1), options.events)?;
     let million = took.as_secs_f64() / options.events as f64 * 1e6;
     lines.push(Line::alone(("durability", "restart", "s_per_million"), Better::Lower, &[million], Some(5.0)));
     lines.extend(flipped(&options)?);
@@ -66,7 +63,7 @@ fn main() -> Result<()> {
 
 /// Damage to every file of a data folder.
 fn flipped(options: &Options) -> Result<Vec<Line>> {
-    let folder = tempfile::tempdir_in(options.workspace.join("target"))?;
+    let folder = tempfile::tempdir_in(options.place.target())?;
     // a panic is a finding, and is counted: its words need not stand here a thousand times
     std::panic::set_hook(Box::new(|_| {}));
     let found = damage(folder.path(), options.flips, options.seed)?;
@@ -86,7 +83,7 @@ fn flipped(options: &Options) -> Result<Vec<Line>> {
 /// Real orders, folded as they come and folded from nothing.
 fn rebuilt(options: &Options) -> Result<Vec<Line>> {
     let Some(file) = &options.online_retail else { return Ok(Vec::new()) };
-    let folder = tempfile::tempdir_in(options.workspace.join("target"))?;
+    let folder = tempfile::tempdir_in(options.place.target())?;
     let state = State::open(folder.path())?;
     store(&state, online_retail::read(file, None)?)?;
     let (offset, live) = state.digest()?;

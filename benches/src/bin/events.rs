@@ -11,10 +11,10 @@ use clap::Parser;
 use qianmian_benches::http1::{Connection, post_json};
 use qianmian_benches::lines::{Better, Line, print};
 use qianmian_benches::peer::Peer;
+use qianmian_benches::place::Place;
 use qianmian_benches::process::{Server, free_address};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -31,12 +31,8 @@ const VISIBLE_MS: f64 = 50.0;
 /// Measures `POST /v1/events` against the Python peer and prints one JSON object a line.
 #[derive(Parser)]
 struct Options {
-    /// The server's binary, built for release.
-    #[arg(long)]
-    qianmian: PathBuf,
-    /// The root of the repository; the peer's environment and all data go to its target folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
-    workspace: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Alternated rounds.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -138,14 +134,11 @@ fn seen(connection: &mut Connection, n: usize) -> Result<f64> {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let target = options.workspace.join("target");
-    let logs = target.join("bench-logs");
-    std::fs::create_dir_all(&logs)?;
-    let data = tempfile::tempdir_in(&target)?;
-    let peer = Peer::prepare(&options.workspace)?;
-    let server = peer.start_events(&data.path().join("peer.db"), &logs.join("peer.log"))?;
+    let data = tempfile::tempdir_in(options.place.target())?;
+    let peer = Peer::prepare(&options.place.workspace)?;
+    let server = peer.start_events(&data.path().join("peer.db"), &options.place.log("peer.log")?)?;
     let theirs = Side { server, next: AtomicUsize::new(0) };
-    let server = ours(&options, &data.path().join("data"))?;
+    let server = ours(&options.place, &data.path().join("data"))?;
     let ours = Side { server, next: AtomicUsize::new(0) };
     let length = Duration::from_secs_f64(options.seconds);
     let cases =
@@ -168,10 +161,10 @@ fn main() -> Result<()> {
     print(&lines)
 }
 
-fn ours(options: &Options, data: &std::path::Path) -> Result<Server> {
+fn ours(place: &Place, data: &std::path::Path) -> Result<Server> {
     let address: SocketAddr = free_address()?;
-    let mut command = Command::new(&options.qianmian);
+    let mut command = Command::new(&place.qianmian);
     command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(data);
-    let log = options.workspace.join("target/bench-logs/qianmian.log");
+    let log = place.log("qianmian.log")?;
     Server::start(command, address, "/readyz", &log, Duration::from_secs(60))
 }

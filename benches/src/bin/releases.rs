@@ -10,11 +10,12 @@ use clap::Parser;
 use qianmian_benches::http1::post_json;
 use qianmian_benches::lines::{Better, Line, print};
 use qianmian_benches::load::{Load, Outcome, Target, run};
+use qianmian_benches::place::Place;
 use qianmian_benches::process::{Server, free_address};
 use qianmian_benches::shop::{fallbacks, send};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,12 +28,8 @@ const SECONDS: u64 = 60;
 /// Measures releases under load and prints one JSON object a line.
 #[derive(Parser)]
 struct Options {
-    /// The server's binary, built for release.
-    #[arg(long)]
-    qianmian: PathBuf,
-    /// The root of the repository.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
-    workspace: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Swaps.
     #[arg(long, default_value_t = 1_000)]
     swaps: usize,
@@ -40,15 +37,13 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let target = options.workspace.join("target");
-    std::fs::create_dir_all(target.join("bench-logs"))?;
     let address = free_address()?;
-    let mut command = Command::new(&options.qianmian);
+    let mut command = Command::new(&options.place.qianmian);
     command.args(["demo", "--port", &address.port().to_string()]);
-    let log = target.join("bench-logs/releases.log");
+    let log = options.place.log("releases.log")?;
     let server = Server::start(command, address, "/readyz", &log, Duration::from_secs(120))?;
     let mut lines = swaps(address, options.swaps).with_context(|| server.said())?;
-    lines.extend(canary(address, &target.join("hostile/trap.wasm")).with_context(|| server.said())?);
+    lines.extend(canary(address, &options.place.target().join("hostile/trap.wasm")).with_context(|| server.said())?);
     print(&lines)
 }
 

@@ -7,6 +7,7 @@ use qianmian_benches::hostile::Hostile;
 use qianmian_benches::languages::Twins;
 use qianmian_benches::lines::print;
 use qianmian_benches::peer::Peer;
+use qianmian_benches::place::Place;
 use qianmian_benches::sandbox::Pair;
 use qianmian_benches::shop::{self, VISITORS};
 use std::path::PathBuf;
@@ -16,15 +17,11 @@ use std::time::Duration;
 /// its neighbour feels; prints one JSON object a line.
 #[derive(Parser)]
 struct Options {
-    /// The server's binary, built for release; it loads the data.
-    #[arg(long)]
-    qianmian: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// `qianmian-js`, to measure a strategy in JavaScript as well.
     #[arg(long)]
     javascript: Option<PathBuf>,
-    /// The root of the repository; the data goes to its target folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
-    workspace: PathBuf,
     /// Alternated rounds.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
@@ -41,18 +38,16 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let logs = options.workspace.join("target/bench-logs");
-    std::fs::create_dir_all(&logs)?;
-    let peer = Peer::prepare(&options.workspace)?;
-    let data = tempfile::tempdir_in(options.workspace.join("target"))?;
+    let peer = Peer::prepare(&options.place.workspace)?;
+    let data = tempfile::tempdir_in(options.place.target())?;
     // Ends the server again: the folder is opened in this process.
-    drop(shop::start(&options.qianmian, data.path(), &logs.join("qianmian.log"), &peer.bundle)?);
+    drop(shop::start(&options.place.qianmian, data.path(), &options.place.log("qianmian.log")?, &peer.bundle)?);
     let pair = Pair::open(data.path(), VISITORS)?;
     let mut lines = pair.costs(options.calls)?;
     lines.extend(pair.operations(options.calls.min(1_000))?);
     let each = Duration::from_secs_f64(options.seconds);
     if let Some(builder) = &options.javascript {
-        lines.extend(Twins::build(&pair, &options.workspace, builder)?.costs(&pair, options.calls)?);
+        lines.extend(Twins::build(&pair, &options.place.workspace, builder)?.costs(&pair, options.calls)?);
     }
     lines.push(pair.throughput("sandbox", options.rounds, each)?);
     let hostile = Hostile::beside(&pair)?;

@@ -7,23 +7,19 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use qianmian_benches::http1::{Connection, post_json};
 use qianmian_benches::lines::{Better, Line, print};
+use qianmian_benches::place::Place;
 use qianmian_benches::process::{Server, free_address};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Fills a server and prints one JSON object a line.
 #[derive(Parser)]
 struct Options {
-    /// The server's binary, built for release.
-    #[arg(long)]
-    qianmian: PathBuf,
-    /// The root of the repository; data goes to its target folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
-    workspace: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Visitors of the large case; the small one has a hundredth.
     #[arg(long, default_value_t = 1_000_000)]
     visitors: usize,
@@ -43,9 +39,9 @@ const BATCH: usize = 2_000;
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let folder = tempfile::tempdir_in(options.workspace.join("target"))?;
+    let folder = tempfile::tempdir_in(options.place.target())?;
     let address = free_address()?;
-    let mut command = Command::new(&options.qianmian);
+    let mut command = Command::new(&options.place.qianmian);
     command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(folder.path().join("data"));
     command.env("QIANMIAN_STRATEGY_WALL_MS", "1000");
     let log = folder.path().join("server.log");

@@ -20,6 +20,7 @@ mod limits;
 mod needs;
 mod operations;
 mod program;
+mod session;
 mod strategy;
 mod tagger;
 mod v1;

@@ -1,16 +1,14 @@
 //! A loaded strategy: what it says of itself, and composing a page with it.
 
-use crate::call::{Call, Memory, State, cut, no_reach};
+use crate::call::{Call, cut};
 use crate::engine::Shared;
 use crate::needs::Grants;
+use crate::session::{Ended, describing, run};
 use crate::v1::Contract;
 use crate::{Fault, Limits, LoadError, Needs, Usage};
-use qianmian_core::{ItemRow, Page, Reach, Request, RequestContext, Visitor};
+use qianmian_core::{ItemRow, Page, Reach, RequestContext};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use wasmtime::component::ResourceTable;
-use wasmtime::{Store, UpdateDeadline};
 
 /// What a strategy says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,21 +68,17 @@ pub struct Strategy {
     grants: Arc<Grants>,
 }
 
-/// Time for `describe`, which computes nothing.
-pub(crate) const DESCRIBE: Duration = Duration::from_secs(1);
-
 impl Strategy {
     /// Asks the component what it is and checks the answer.
     pub(crate) fn new(shared: Arc<Shared>, contract: Contract, component: &[u8]) -> Result<Self, LoadError> {
         let digest = hex::encode(Sha256::digest(component));
-        let nobody = RequestContext::new(Request::default(), Arc::new(Visitor::default()), 0, 0);
-        let limits = Limits { wall: DESCRIBE, ..Limits::default() };
-        let call = Call::new(Arc::new(nobody), no_reach(), limits, Arc::clone(&shared.expressions), Arc::default());
-        let mut store = store(&shared, call);
-        let description = contract
-            .instantiate(&mut store)
-            .and_then(|instance| instance.describe(&mut store))
-            .map_err(|error| Fault::of(&error, &limits, store.data().call.log.last()))?;
+        let described = run(
+            &shared,
+            describing(&shared),
+            |store| contract.instantiate(store),
+            |instance, store| instance.describe(store),
+        );
+        let description = described.result?;
         check(&description)?;
         let grants = Arc::new(Grants { needs: description.needs.clone(), allowed: None });
         let (contract, description) = (Arc::new(contract), Arc::new(description));
@@ -119,38 +113,16 @@ impl Strategy {
     /// thread for up to `limits.wall` and the host operation then under way; never panics on what a strategy does.
     #[must_use]
     pub fn compose(&self, ctx: Arc<RequestContext>, reach: &Reach, parameters: &str, limits: &Limits) -> Outcome {
-        let begun = Instant::now();
-        let call =
-            Call::new(ctx, reach.clone(), *limits, Arc::clone(&self.shared.expressions), Arc::clone(&self.grants));
-        let mut store = store(&self.shared, call);
-        let instance = self.contract.instantiate(&mut store);
-        let instantiate = begun.elapsed();
-        let result = instance.and_then(|instance| instance.compose(&mut store, parameters));
-        let wall = begun.elapsed();
-        let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
-        let State { call, memory, .. } = store.into_data();
-        let usage = Usage { fuel, wall, memory: memory.peak, host_calls: call.host_calls, instantiate };
-        let page = result.map_err(|error| Fault::of(&error, limits, call.log.last()));
+        let (expressions, grants) = (Arc::clone(&self.shared.expressions), Arc::clone(&self.grants));
+        let call = Call::new(ctx, reach.clone(), *limits, expressions, grants);
+        let Ended { result: page, usage, call } = run(
+            &self.shared,
+            call,
+            |store| self.contract.instantiate(store),
+            |instance, store| instance.compose(store, parameters),
+        );
         Outcome { page, usage, log: call.log, steps: call.steps, degraded: call.degraded }
     }
-}
-
-/// A store for one call: after it, page or trap, the store is dropped.
-pub(crate) fn store(shared: &Shared, call: Call) -> Store<State> {
-    let limits = call.limits;
-    let memory = Memory { limit: limits.memory, peak: 0 };
-    let mut store = Store::new(&shared.engine, State { call, sets: ResourceTable::new(), memory, items: Vec::new() });
-    store.limiter(|state| &mut state.memory);
-    store.set_hostcall_fuel(limits.transfer_bytes);
-    // Ticks come late on a busy machine, so a tick only asks the real clock.
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|store| {
-        store.data().call.check_clock()?;
-        Ok(UpdateDeadline::Continue(1))
-    });
-    // Fuel is on in every engine that `Host` makes.
-    let _ = store.set_fuel(limits.fuel);
-    store
 }
 
 pub(crate) fn check(said: &Description) -> Result<(), LoadError> {

@@ -3,13 +3,13 @@
 use crate::call::{Call, no_reach};
 use crate::engine::Shared;
 use crate::needs::Grants;
-use crate::strategy::{DESCRIBE, check, store};
+use crate::session::{Ended, describing, nobody, run};
+use crate::strategy::check;
 use crate::v1::tagger::Contract;
 use crate::{Description, Fault, Limits, LoadError, Usage};
-use qianmian_core::{Reach, Request, RequestContext, TimeMs, Visitor};
+use qianmian_core::{Columns, Reach, TimeMs, Visitor};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Tags that one tagger may give.
 const MOST_TAGS: usize = 64;
@@ -38,13 +38,13 @@ pub struct Tagged {
 impl Tagger {
     /// Asks the component what it is and checks the answer.
     pub(crate) fn new(shared: Arc<Shared>, contract: Contract, component: &[u8]) -> Result<Self, LoadError> {
-        let limits = Limits { wall: DESCRIBE, ..Limits::default() };
-        let call = Call::new(nobody(0), no_reach(), limits, Arc::clone(&shared.expressions), Arc::default());
-        let mut store = store(&shared, call);
-        let description = contract
-            .instantiate(&mut store)
-            .and_then(|instance| instance.describe(&mut store))
-            .map_err(|error| Fault::of(&error, &limits, store.data().call.log.last()))?;
+        let described = run(
+            &shared,
+            describing(&shared),
+            |store| contract.instantiate(store),
+            |instance, store| instance.describe(store),
+        );
+        let description = described.result?;
         check(&description)?;
         check_tags(&description)?;
         let digest = hex::encode(Sha256::digest(component)).into();
@@ -65,29 +65,28 @@ impl Tagger {
     }
 
     /// Asks which of these visitors have which of its tags, in a store of its own. `parameters` is JSON that fits the
-    /// description's schema; of `reach` only the catalogue's columns are used. Blocks the thread for up to
-    /// `limits.wall`; never panics on what a tagger does.
+    /// description's schema, `columns` those of the catalogue. Blocks the thread for up to `limits.wall`; never panics on
+    /// what a tagger does.
     #[must_use]
-    pub fn tag(&self, visitors: &[&Visitor], now: TimeMs, reach: &Reach, parameters: &str, limits: &Limits) -> Tagged {
-        let begun = Instant::now();
+    pub fn tag(
+        &self,
+        visitors: &[&Visitor],
+        now: TimeMs,
+        columns: &Arc<dyn Columns>,
+        parameters: &str,
+        limits: &Limits,
+    ) -> Tagged {
+        let reach = Reach { columns: Arc::clone(columns), ..no_reach() };
         let (expressions, grants) = (Arc::clone(&self.shared.expressions), Arc::clone(&self.grants));
-        let mut store = store(&self.shared, Call::new(nobody(now), reach.clone(), *limits, expressions, grants));
-        let instance = self.contract.instantiate(&mut store);
-        let instantiate = begun.elapsed();
         let most = self.description.tags.len();
-        let result = instance.and_then(|instance| instance.tag(&mut store, visitors, parameters, most));
-        let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
-        let state = store.into_data();
-        let wall = begun.elapsed();
-        let usage = Usage { fuel, wall, memory: state.memory.peak, host_calls: state.call.host_calls, instantiate };
-        let tags = result.map_err(|error| Fault::of(&error, limits, state.call.log.last()));
-        Tagged { tags, usage, log: state.call.log }
+        let Ended { result: tags, usage, call } = run(
+            &self.shared,
+            Call::new(nobody(now), reach, *limits, expressions, grants),
+            |store| self.contract.instantiate(store),
+            |instance, store| instance.tag(store, visitors, parameters, most),
+        );
+        Tagged { tags, usage, log: call.log }
     }
-}
-
-/// A context without a visitor: a tagger answers no request.
-fn nobody(now: TimeMs) -> Arc<RequestContext> {
-    Arc::new(RequestContext::new(Request::default(), Arc::new(Visitor::default()), now, 0))
 }
 
 fn check_tags(said: &Description) -> Result<(), LoadError> {

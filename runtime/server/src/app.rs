@@ -102,7 +102,7 @@ impl App {
             captures: CaptureWriter::start(Arc::clone(&state.captures), config.capture_days)?,
             config,
             state,
-            embeddings: Arc::new(embeddings),
+            embeddings,
             models,
             plugins,
             scenarios,

@@ -2,10 +2,7 @@
 
 use crate::error::ApiError;
 use crate::plugins::Plugins;
-use qianmian_core::{
-    Candidates, ColumnValues, Columns, ItemRow, Reach, ReachError, RequestContext, Retrieval, Scoring, SourceSpec,
-    TagRule, TimeMs, Visitor,
-};
+use qianmian_core::{ColumnValues, Columns, ItemRow, ReachError, RequestContext, TagRule, TimeMs, Visitor};
 use qianmian_host::{Limits, Tagger};
 use qianmian_state::{Folds, State};
 use serde_json::Value;
@@ -19,16 +16,14 @@ const WALL: Duration = Duration::from_millis(50);
 /// Makes rules of taggers.
 pub struct CodeTags {
     plugins: Arc<Plugins>,
-    reach: Reach,
+    columns: Arc<dyn Columns>,
 }
 
 impl CodeTags {
     /// Over the taggers that are here and the catalogue.
     #[must_use]
     pub fn new(plugins: Arc<Plugins>, state: &State) -> Self {
-        let items = Arc::new(Items { catalogue: Arc::clone(&state.catalogue), folds: Arc::clone(&state.folds) });
-        let reach = Reach { retrieval: Arc::clone(&items) as _, columns: Arc::clone(&items) as _, scoring: items };
-        Self { plugins, reach }
+        Self { plugins, columns: catalogue(state) }
     }
 
     /// The rule of a tagger with these parameters, and the version it is pinned to.
@@ -40,7 +35,7 @@ impl CodeTags {
         let tagger = Arc::clone(plugin.tagger()?);
         plugin.check_parameters(parameters)?;
         let names = tagger.description().tags.iter().map(|tag| tag.as_str().into()).collect();
-        let code = Code { tagger, names, parameters: parameters.to_string(), reach: self.reach.clone() };
+        let code = Code { tagger, names, parameters: parameters.to_string(), columns: Arc::clone(&self.columns) };
         Ok((TagRule::Code { tagger: Arc::new(code) }, plugin.version.clone()))
     }
 }
@@ -50,7 +45,7 @@ struct Code {
     tagger: Arc<Tagger>,
     names: Vec<Arc<str>>,
     parameters: String,
-    reach: Reach,
+    columns: Arc<dyn Columns>,
 }
 
 impl qianmian_core::Tagger for Code {
@@ -58,7 +53,7 @@ impl qianmian_core::Tagger for Code {
         let limits = Limits { wall: WALL, ..Limits::default() };
         let mut values: Vec<Vec<Arc<str>>> = vec![Vec::new(); visitors.len()];
         for (batch, values) in visitors.chunks(BATCH).zip(values.chunks_mut(BATCH)) {
-            let tagged = self.tagger.tag(batch, now, &self.reach, &self.parameters, &limits);
+            let tagged = self.tagger.tag(batch, now, &self.columns, &self.parameters, &limits);
             let given = tagged.tags.map_err(|fault| format!("{fault} ({})", fault.code()))?;
             for (name, visitors) in self.names.iter().zip(given) {
                 visitors.into_iter().for_each(|at| values[at as usize].push(Arc::clone(name)));
@@ -66,6 +61,12 @@ impl qianmian_core::Tagger for Code {
         }
         Ok(values)
     }
+}
+
+/// What a tagger reads.
+#[must_use]
+pub fn catalogue(state: &State) -> Arc<dyn Columns> {
+    Arc::new(Items { catalogue: Arc::clone(&state.catalogue), folds: Arc::clone(&state.folds) })
 }
 
 /// The catalogue alone: what else there is depends on folds that are locked while visitors are tagged.
@@ -101,17 +102,5 @@ impl Columns for Items {
 
     fn vectors(&self, _: &[ItemRow], space: &str) -> Result<(Vec<f32>, usize), ReachError> {
         Self::unknown("embedding space", space)
-    }
-}
-
-impl Retrieval for Items {
-    fn retrieve(&self, _: &RequestContext, spec: &SourceSpec) -> Result<Vec<(ItemRow, f32)>, ReachError> {
-        Self::unknown("source", spec.source.kind())
-    }
-}
-
-impl Scoring for Items {
-    fn score(&self, _: &RequestContext, _: &Candidates, model: &str) -> Result<Vec<f32>, ReachError> {
-        Self::unknown("model", model)
     }
 }

@@ -168,11 +168,7 @@ impl Campaigns {
     /// # Errors
     /// As [`Campaigns::open`].
     pub fn open_read_only(dir: &Path) -> Result<Self> {
-        match db::open_read_only(&Place::new(Some(dir), FILE), FILE, FORMAT) {
-            Ok(db) => Self::over(db),
-            Err(StateError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Self::open(None),
-            Err(error) => Err(error),
-        }
+        Self::over(db::open_read_only_or_empty(dir, FILE, FORMAT, SCHEMA)?)
     }
 
     fn over(db: Connection) -> Result<Self> {

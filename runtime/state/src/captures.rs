@@ -4,7 +4,7 @@
 //! what a crash takes is the last second of samples.
 
 use crate::db::{self, Journal, Place};
-use crate::error::{DatabaseContext, Result, StateError};
+use crate::error::{DatabaseContext, Result};
 use parking_lot::Mutex;
 use qianmian_core::TimeMs;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -68,11 +68,7 @@ impl Captures {
     /// # Errors
     /// As [`Captures::open`].
     pub fn open_read_only(dir: &Path) -> Result<Self> {
-        match db::open_read_only(&Place::new(Some(dir), FILE), FILE, FORMAT) {
-            Ok(db) => Ok(Self { db: Mutex::new(db) }),
-            Err(StateError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Self::open(None),
-            Err(error) => Err(error),
-        }
+        Ok(Self { db: Mutex::new(db::open_read_only_or_empty(dir, FILE, FORMAT, SCHEMA)?) })
     }
 
     /// Keeps captures with their contents, all or none of them.
@@ -190,6 +186,7 @@ fn head(row: &Row<'_>) -> rusqlite::Result<(CaptureHead, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::StateError;
 
     fn capture(id: &str, time: TimeMs, visitor: Option<&str>, fault: Option<&str>) -> (CaptureHead, Vec<u8>) {
         let text = |text: Option<&str>| text.map(str::to_owned);

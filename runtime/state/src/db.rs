@@ -142,6 +142,19 @@ pub(crate) fn open_read_only(place: &Place, name: &str, format: i64) -> Result<C
     if found == format { Ok(db) } else { Err(StateError::Format { what: name.into(), found, expected: format }) }
 }
 
+/// As [`open_read_only`] of a file in `dir`; where there is none yet, an empty store with the tables of `schema`.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_read_only_or_empty(dir: &Path, name: &str, format: i64, schema: &str) -> Result<Connection> {
+    match open_read_only(&Place::new(Some(dir), name), name, format) {
+        Err(StateError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            open(&Place::Memory, name, format, schema, Journal::Rollback)
+        }
+        opened => opened,
+    }
+}
+
 fn pragma(db: &Connection, name: &str) -> Result<i64> {
     db.pragma_query_value(None, name, |row| row.get(0)).during("read the format version")
 }

@@ -41,11 +41,7 @@ impl VectorLog {
     /// # Errors
     /// As [`VectorLog::open`].
     pub fn open_read_only(dir: &Path) -> Result<Self> {
-        match db::open_read_only(&Place::new(Some(dir), FILE), FILE, FORMAT) {
-            Ok(db) => Ok(Self { db: Mutex::new(db) }),
-            Err(StateError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Self::open(None),
-            Err(error) => Err(error),
-        }
+        Ok(Self { db: Mutex::new(db::open_read_only_or_empty(dir, FILE, FORMAT, SCHEMA)?) })
     }
 
     /// Appends changes, all or none; they are on disk when this returns. Returns the number of the last one.

@@ -30,7 +30,7 @@ fn ask(tagger: &Tagger, visitors: &[Visitor], parameters: &str) -> Tagged {
 
 fn ask_within(tagger: &Tagger, visitors: &[Visitor], parameters: &str, limits: &Limits) -> Tagged {
     let visitors: Vec<&Visitor> = visitors.iter().collect();
-    tagger.tag(&visitors, 0, &reach(), parameters, limits)
+    tagger.tag(&visitors, 0, &reach().columns, parameters, limits)
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `qianmian plugin test`: the component in the host's own sandbox, over a shop, for several visitors, twice.
 
 use crate::app::App;
+use crate::code_tags;
 use crate::plugins::Plugin;
 use crate::recommend::ground::LiveGround;
 use crate::recommend::{compose, now_ms};
@@ -94,7 +95,8 @@ pub fn run(app: &App, trial: &Trial) -> anyhow::Result<Vec<Line>> {
 fn tags(app: &App, trial: &Trial, tagger: &Tagger, visitor: String, known: &Visitor) -> Line {
     let (now, known, parameters) = (now_ms(), [known], trial.parameters.to_string());
     let limits = Limits { wall: Duration::from_secs(1), ..Limits::default() };
-    let once = || tagger.tag(&known, now, &app.reach, &parameters, &limits);
+    let columns = code_tags::catalogue(&app.state);
+    let once = || tagger.tag(&known, now, &columns, &parameters, &limits);
     let (first, second) = (once(), once());
     let names = tagger.description().tags.iter();
     let given = first.tags.as_ref().map(Vec::as_slice).unwrap_or_default();

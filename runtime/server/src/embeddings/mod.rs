@@ -113,7 +113,9 @@ pub struct EmbeddingStore {
     kept: Option<Kept>,
     /// One whole build at a time.
     building: Mutex<()>,
-    /// What the registry says. Changes hold it while they are logged and made, so that both have one order.
+    /// Held while changes are logged and made, so that both have one order.
+    writing: Mutex<()>,
+    /// What the registry says; held for a look only.
     known: Mutex<BTreeMap<String, (Stored, u32)>>,
 }
 
@@ -122,31 +124,36 @@ impl EmbeddingStore {
     ///
     /// # Errors
     /// When the registry or a stored set cannot be read.
-    pub fn load(state: Arc<State>, spaces: Arc<Spaces>, visitor_vectors: Arc<VisitorVectors>) -> anyhow::Result<Self> {
+    pub fn load(
+        state: Arc<State>,
+        spaces: Arc<Spaces>,
+        visitor_vectors: Arc<VisitorVectors>,
+    ) -> anyhow::Result<Arc<Self>> {
         let kept = state.folder().map(Kept::new).transpose()?;
-        let (building, known) = (Mutex::default(), Mutex::default());
-        let store = Self { state, spaces, visitor_vectors, kept, building, known };
+        let (building, writing, known) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let store = Arc::new(Self { state, spaces, visitor_vectors, kept, building, writing, known });
         for document in store.state.registry.list(KIND)? {
             let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
-            store.start(&document.name, &stored)?;
+            let recent = store.start(&document.name, &stored)?;
+            let name = document.name.clone();
             store.known.lock().insert(document.name, (stored, document.version));
+            store.renew_when_much(&name, recent);
         }
         Ok(store)
     }
 
-    /// Serves one stored space, with the changes since.
-    fn start(&self, space: &str, stored: &Stored) -> anyhow::Result<()> {
+    /// Serves one stored space, with the changes since; the rows that are recent then.
+    fn start(self: &Arc<Self>, space: &str, stored: &Stored) -> anyhow::Result<usize> {
         let bytes = self.state.blobs.get(&stored.digest)?;
-        let origin = Origin::new(&stored.digest, &self.state.catalogue.reserve(&stored::ids(&bytes)?));
+        let origin = self.origin(&stored.digest, &stored::ids(&bytes)?);
         if self.kept.as_ref().is_some_and(|kept| kept.open(&self.spaces, space, &origin)) {
             self.visitor_vectors.put(space, stored.settings.visitor.clone());
         } else {
             self.publish(space, &stored.settings, &stored::decode(&bytes)?)?;
-            self.keep(space, &stored.digest);
+            self.keep(space, &origin);
         }
         let changes = self.state.vectors.since(space, stored.through)?;
-        self.apply(space, &changes)?;
-        Ok(())
+        Ok(self.apply(space, &changes)?.recent)
     }
 
     /// Replaces a space by these vectors.
@@ -168,12 +175,13 @@ impl EmbeddingStore {
     /// Stores a set whole, and makes the changes that came since to what serves.
     fn store(&self, space: &str, settings: SpaceSettings, vectors: &Vectors, through: u64) -> Result<(), ApiError> {
         let digest = self.state.blobs.put(&stored::encode(vectors)).map_err(ApiError::internal)?;
-        self.keep(space, &digest);
+        let ids: Vec<&str> = vectors.keys().map(String::as_str).collect();
+        self.keep(space, &self.origin(&digest, &ids));
         let stored = Stored { settings, digest, through };
         let json = serde_json::to_value(&stored).map_err(ApiError::internal)?;
-        let mut known = self.known.lock();
+        let _turn = self.writing.lock();
         let number = self.state.registry.put(KIND, space, &json).map_err(ApiError::internal)?;
-        known.insert(space.to_owned(), (stored, number));
+        self.known.lock().insert(space.to_owned(), (stored, number));
         let changes = self.state.vectors.since(space, through).map_err(ApiError::internal)?;
         self.apply(space, &changes)?;
         self.state.vectors.forget(space, through).map_err(ApiError::internal)?;
@@ -188,9 +196,9 @@ impl EmbeddingStore {
     /// is left out and stands in the report.
     pub fn update(self: &Arc<Self>, space: &str, changes: Vec<VectorChange>) -> Result<UpdateReport, ApiError> {
         check_name(space)?;
-        let known = self.known.lock();
-        let Some(generation) = self.spaces.space(space).filter(|_| known.contains_key(space)) else {
-            drop(known);
+        let turn = self.writing.lock();
+        let Some(generation) = self.spaces.space(space).filter(|_| self.has(space)) else {
+            drop(turn);
             return self.begin(space, changes);
         };
         let (mut good, mut rejected) = (Vec::with_capacity(changes.len()), Vec::new());
@@ -206,11 +214,8 @@ impl EmbeddingStore {
             error => ApiError::internal(error),
         })?;
         let updated = self.apply(space, &changes)?;
-        drop(known);
-        let vectors = self.spaces.space(space).map_or(0, |generation| generation.len());
-        if updated.recent >= LEAST_RECENT.max(vectors / RECENT_SHARE) {
-            self.renew_behind(space);
-        }
+        drop(turn);
+        self.renew_when_much(space, updated.recent);
         let (upserted, deleted, recent) = (updated.upserted, updated.deleted, updated.recent);
         Ok(UpdateReport { upserted, deleted, recent, rejected })
     }
@@ -242,6 +247,13 @@ impl EmbeddingStore {
         };
         let changes: Vec<Change> = changes.iter().zip(rows).map(change).collect();
         self.spaces.update(space, &changes).map_err(ApiError::internal)
+    }
+
+    fn renew_when_much(self: &Arc<Self>, space: &str, recent: usize) {
+        let vectors = self.spaces.space(space).map_or(0, |generation| generation.len());
+        if recent >= LEAST_RECENT.max(vectors / RECENT_SHARE) {
+            self.renew_behind(space);
+        }
     }
 
     /// Takes what is recent into the graph, on a thread of its own and half of the machine at most.
@@ -283,14 +295,15 @@ impl EmbeddingStore {
         self.store(space, stored.settings, &vectors, through)
     }
 
+    /// Of a stored set and the rows its items have.
+    fn origin(&self, digest: &str, ids: &[&str]) -> Origin {
+        Origin::new(digest, &self.state.catalogue.reserve(ids))
+    }
+
     /// Keeps what serves for the next start; without it the graph is only built again.
-    fn keep(&self, space: &str, digest: &str) {
+    fn keep(&self, space: &str, origin: &Origin) {
         let Some(kept) = &self.kept else { return };
-        let kept = self.state.blobs.get(digest).map_err(anyhow::Error::from).and_then(|bytes| {
-            let rows = self.state.catalogue.reserve(&stored::ids(&bytes)?);
-            kept.keep(&self.spaces, space, &Origin::new(digest, &rows))
-        });
-        if let Err(error) = kept {
+        if let Err(error) = kept.keep(&self.spaces, space, origin) {
             tracing::warn!(space, %error, "the graph is not kept: the next start builds it again");
         }
     }

@@ -201,7 +201,7 @@ pub(super) fn tag(
     let invented = Invented { items: shop };
     let visitor = if known { invented.known() } else { Visitor::default() };
     let visitors = vec![&visitor; visitors];
-    Ok(plugin.tagger()?.tag(&visitors, NOW, &invented.reach(), parameters, &patient()))
+    Ok(plugin.tagger()?.tag(&visitors, NOW, &invented.reach().columns, parameters, &patient()))
 }
 
 fn patient() -> Limits {
