@@ -29,6 +29,9 @@ struct Options {
     /// Items.
     #[arg(long, default_value_t = 20_000)]
     items: usize,
+    /// Megabytes of memory for visitors' profiles.
+    #[arg(long, default_value_t = 1_024)]
+    memory: usize,
     /// Pages asked for in each case.
     #[arg(long, default_value_t = 3_000)]
     pages: usize,
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
     let mut command = Command::new(&options.place.qianmian);
     command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(folder.path().join("data"));
     command.env("QIANMIAN_STRATEGY_WALL_MS", "1000");
+    command.env("QIANMIAN_VISITOR_MEMORY_MB", options.memory.to_string());
     let log = folder.path().join("server.log");
     let server = Server::start(command, address, "/readyz", &log, Duration::from_secs(60))?;
     let mut connection = Connection::open(address)?;

@@ -37,6 +37,8 @@ pub struct Config {
     pub log_days: u32,
     /// Days after which the profile of a visitor who did not come back is dropped; 0 means never.
     pub idle_days: u32,
+    /// Megabytes of memory for visitors' profiles; those not needed lately are packed away to disk beyond it.
+    pub visitor_memory_mb: usize,
     /// Public keys of minisign, in base64. With one or more, only strategies that one of them signed are taken and run,
     /// beside those of the plugins folder.
     pub trusted_keys: Vec<String>,
@@ -67,6 +69,7 @@ impl Default for Config {
             capture_days: 7,
             log_days: 0,
             idle_days: 0,
+            visitor_memory_mb: 4_096,
             trusted_keys: Vec::new(),
             compiler: None,
             frozen_clock: None,

@@ -31,6 +31,10 @@ pub struct Metrics {
     pub items: IntGauge,
     /// Visitors with a profile.
     pub visitors: IntGauge,
+    /// About the bytes of those in memory.
+    pub visitor_bytes: IntGauge,
+    /// Visitors who were packed away and could not be read back.
+    pub visitors_lost: IntGauge,
     /// Requests that wait for a compose thread.
     pub waiting: IntGauge,
 }
@@ -77,6 +81,11 @@ impl Metrics {
             )?,
             items: gauge("catalogue_items", "Items in the catalogue")?,
             visitors: gauge("visitors", "Visitors with a profile")?,
+            visitor_bytes: gauge("visitor_bytes", "About the bytes of the visitors in memory")?,
+            visitors_lost: gauge(
+                "visitors_lost",
+                "Visitors packed away who could not be read back: restart to fold them again",
+            )?,
             waiting: gauge("compose_waiting", "Requests that wait for a compose thread")?,
             registry,
         })

@@ -25,6 +25,7 @@
 pub mod audience;
 pub mod audit;
 pub mod blobs;
+mod bytes;
 pub mod campaigns;
 pub mod captures;
 pub mod catalogue;

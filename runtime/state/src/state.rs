@@ -69,7 +69,16 @@ impl State {
     /// [`StateError::Database`], [`StateError::Io`].
     pub fn open(dir: &Path) -> Result<Self> {
         let lock = lock(dir)?;
-        Self::writable(Some(dir), Some(lock))
+        Self::writable(Some(dir), Some(lock), None)
+    }
+
+    /// As [`State::open`], with about so many bytes of visitors in memory; who is not needed is packed away to disk.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub fn open_within(dir: &Path, visitor_bytes: usize) -> Result<Self> {
+        let lock = lock(dir)?;
+        Self::writable(Some(dir), Some(lock), Some(visitor_bytes))
     }
 
     /// An empty state that leaves nothing behind.
@@ -77,7 +86,7 @@ impl State {
     /// # Errors
     /// As [`State::open`].
     pub fn in_memory() -> Result<Self> {
-        Self::writable(None, None)
+        Self::writable(None, None, None)
     }
 
     /// A read-only view of a data directory, beside the process that writes it: the catalogue as it is now, the folds
@@ -124,12 +133,16 @@ impl State {
         })
     }
 
-    fn writable(dir: Option<&Path>, lock: Option<File>) -> Result<Self> {
+    fn writable(dir: Option<&Path>, lock: Option<File>, visitor_bytes: Option<usize>) -> Result<Self> {
         let catalogue = Arc::new(CatalogueStore::open(dir)?);
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(dir)?);
         // what is stored names visitors by the secret: a new one would make strangers of all
         let people = Arc::new(People::open(dir, log.last_offset() == 0)?);
-        let folds = Arc::new(Folds::new(Arc::clone(&catalogue), Arc::clone(&people)));
+        let (items, who) = (Arc::clone(&catalogue), Arc::clone(&people));
+        let folds = Arc::new(match dir.zip(visitor_bytes) {
+            Some((dir, bytes)) => Folds::within(items, who, bytes, dir)?,
+            None => Folds::new(items, who),
+        });
         let campaigns = Arc::new(Campaigns::open(dir)?);
         catalogue.watch(campaigns.items());
         let (audit, captures) = (Arc::new(Audit::open(dir)?), Arc::new(Captures::open(dir)?));

@@ -34,8 +34,9 @@ impl Folds {
         // also right when there is nobody to look at
         self.audience.holds(&[], &catalogue, when)?;
         for shard in 0..SHARDS {
-            for portion in self.crowd.everybody(shard).chunks(PORTION) {
-                let holds = self.audience.holds(portion, &catalogue, when)?;
+            for portion in self.crowd.numbers(shard).chunks(PORTION) {
+                let portion = self.crowd.of(portion);
+                let holds = self.audience.holds(&portion, &catalogue, when)?;
                 for (one, _) in portion.iter().zip(&holds).filter(|(_, holds)| **holds) {
                     found += 1;
                     if sample.len() < most {

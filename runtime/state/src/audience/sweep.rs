@@ -4,7 +4,7 @@ use super::SegmentTrends;
 use super::rfm::Buyers;
 use crate::error::{Result, StateError};
 use crate::fold::Folds;
-use crate::fold::crowd::{Numbered, SHARDS};
+use crate::fold::crowd::SHARDS;
 use crate::fold::trends::{self, Trend};
 use qianmian_core::{DAY_MS, TimeMs};
 use std::sync::Arc;
@@ -96,14 +96,12 @@ fn sweep(folds: &Folds, stop: &AtomicBool) {
     }
     let mut buyers = Buyers::default();
     for shard in 0..SHARDS {
-        let everybody: Vec<Numbered> = folds.crowd.everybody(shard);
-        everybody.iter().for_each(|one| buyers.add(&one.visitor));
-        // numbers only: a visitor that somebody holds is copied when it changes
-        let numbers: Vec<u32> = everybody.into_iter().map(|one| one.number).collect();
-        for portion in numbers.chunks(PORTION) {
+        for portion in folds.crowd.numbers(shard).chunks(PORTION) {
             if stop.load(Ordering::Relaxed) || audience.rules.load().generation != generation {
                 return;
             }
+            // given back before anything changes: a visitor that somebody holds is copied then
+            folds.crowd.of(portion).iter().for_each(|one| buyers.add(&one.visitor));
             folds.relabel(portion);
             audience.progress.lock().done += portion.len();
         }

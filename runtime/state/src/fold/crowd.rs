@@ -1,19 +1,41 @@
 //! All visitors: snapshots by key, each with a number that bitmaps know them by.
+//!
+//! With a [`Room`], those who were not needed lately are packed away to disk when they do not fit, and come back when they
+//! are: of them a key and a number stay in memory.
 
+use super::cold::Cold;
+use super::packed::weight;
+use crate::error::Result;
 use parking_lot::RwLock;
 use qianmian_core::Visitor;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::Hasher;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Visitors are spread over so many maps by a hash of their key: any few of them are a fair sample of all.
 pub(crate) const SHARDS: usize = 64;
 
-type Shard = FxHashMap<Arc<str>, Known>;
+/// Who is in one map, and about the bytes they take.
+#[derive(Default)]
+struct Shard {
+    known: FxHashMap<Arc<str>, Known>,
+    bytes: usize,
+    /// Rises each time room is made.
+    round: u32,
+}
 
 struct Known {
     number: u32,
-    visitor: Arc<Visitor>,
+    /// None while packed away.
+    visitor: Option<Arc<Visitor>>,
+    /// About the bytes of the visitor; 0 while packed away.
+    bytes: usize,
+    /// The round of its map in which it was last looked at.
+    used: AtomicU32,
+    /// Not as it was packed away last.
+    changed: bool,
 }
 
 /// A visitor among others.
@@ -24,21 +46,45 @@ pub(crate) struct Numbered {
     pub visitor: Arc<Visitor>,
 }
 
+/// How much memory visitors may take, and where the others go.
+pub(crate) struct Room {
+    cold: Cold,
+    /// About the bytes of one map's visitors.
+    each: usize,
+}
+
+impl Room {
+    /// For about so many bytes of visitors, with the others in the data folder.
+    ///
+    /// # Errors
+    /// As [`Cold::new`].
+    pub fn new(bytes: usize, data: &Path) -> Result<Self> {
+        Ok(Self { cold: Cold::new(data)?, each: bytes / SHARDS })
+    }
+}
+
 pub(crate) struct Crowd {
     shards: Vec<RwLock<Shard>>,
     /// Keys by number; numbers are never used twice while the process lives.
     keys: RwLock<Vec<Option<Arc<str>>>>,
     unknown: Arc<Visitor>,
+    room: Option<Room>,
+    lost: AtomicU64,
 }
 
 impl Default for Crowd {
     fn default() -> Self {
-        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
-        Self { shards, keys: RwLock::default(), unknown: Arc::default() }
+        Self::new(None)
     }
 }
 
 impl Crowd {
+    /// Nobody yet; without a room all stay in memory.
+    pub fn new(room: Option<Room>) -> Self {
+        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        Self { shards, keys: RwLock::default(), unknown: Arc::default(), room, lost: AtomicU64::new(0) }
+    }
+
     fn shard(&self, key: &str) -> &RwLock<Shard> {
         let mut hasher = FxHasher::default();
         hasher.write(key.as_bytes());
@@ -47,7 +93,19 @@ impl Crowd {
 
     /// The visitor, or the unknown one.
     pub fn get(&self, key: &str) -> Arc<Visitor> {
-        Arc::clone(self.shard(key).read().get(key).map_or(&self.unknown, |known| &known.visitor))
+        let shard = self.shard(key);
+        {
+            let shard = shard.read();
+            let Some(known) = shard.known.get(key) else { return self.unknown() };
+            if let Some(visitor) = &known.visitor {
+                known.used.store(shard.round, Ordering::Relaxed);
+                return Arc::clone(visitor);
+            }
+        }
+        let mut shard = shard.write();
+        let visitor = self.warm(&mut shard, key).unwrap_or_else(|| self.unknown());
+        self.make_room(&mut shard);
+        visitor
     }
 
     pub fn unknown(&self) -> Arc<Visitor> {
@@ -55,7 +113,17 @@ impl Crowd {
     }
 
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().len()).sum()
+        self.shards.iter().map(|shard| shard.read().known.len()).sum()
+    }
+
+    /// Visitors that could not be read back: they begin anew, until the log is folded again at the next start.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// About the bytes of the visitors in memory.
+    pub fn bytes(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().bytes).sum()
     }
 
     /// The keys of these numbers, where they are still there.
@@ -64,7 +132,7 @@ impl Crowd {
         numbers.filter_map(|number| keys.get(number as usize).cloned().flatten()).collect()
     }
 
-    /// Those of these numbers who are still there.
+    /// Those of these numbers who are still there. Who is packed away stays so.
     pub fn of(&self, numbers: &[u32]) -> Vec<Numbered> {
         // names first: whoever makes a visitor holds a shard and then wants the names
         let keys: Vec<(u32, Arc<str>)> = {
@@ -73,26 +141,34 @@ impl Crowd {
             numbers.iter().filter_map(known).collect()
         };
         let one = |(number, key): (u32, Arc<str>)| {
-            let visitor = Arc::clone(&self.shard(&key).read().get(&key)?.visitor);
+            let shard = self.shard(&key).read();
+            let visitor = match &shard.known.get(&key)?.visitor {
+                Some(visitor) => Arc::clone(visitor),
+                None => Arc::new(self.packed(number)?),
+            };
+            drop(shard);
             Some(Numbered { number, key, visitor })
         };
         keys.into_iter().filter_map(one).collect()
     }
 
-    /// Everybody in one shard.
-    pub fn everybody(&self, shard: usize) -> Vec<Numbered> {
-        let shard = self.shards[shard].read();
-        let one = |(key, known): (&Arc<str>, &Known)| Numbered {
-            number: known.number,
-            key: Arc::clone(key),
-            visitor: Arc::clone(&known.visitor),
-        };
-        shard.iter().map(one).collect()
+    /// The numbers of everybody in one shard, ascending.
+    pub fn numbers(&self, shard: usize) -> Vec<u32> {
+        let mut numbers: Vec<u32> = self.shards[shard].read().known.values().map(|known| known.number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// Forgets a visitor; returns the number they had.
     pub fn remove(&self, key: &str) -> Option<u32> {
-        let known = self.shard(key).write().remove(key)?;
+        let mut shard = self.shard(key).write();
+        let known = shard.known.remove(key)?;
+        shard.bytes -= known.bytes;
+        if let Some(room) = &self.room
+            && let Err(error) = room.cold.remove(known.number)
+        {
+            tracing::error!(%error, "a visitor who was packed away is not removed from disk before the next start");
+        }
         self.keys.write()[known.number as usize] = None;
         Some(known.number)
     }
@@ -100,9 +176,8 @@ impl Crowd {
     /// Changes a visitor, made when unknown; returns their number. A request that holds the old one keeps it.
     pub fn edit(&self, key: &str, change: impl FnOnce(&mut Visitor)) -> u32 {
         let mut shard = self.shard(key).write();
-        if let Some(known) = shard.get_mut(key) {
-            change(Arc::make_mut(&mut known.visitor));
-            return known.number;
+        if shard.known.contains_key(key) {
+            return self.change_in(&mut shard, key, change).unwrap_or_default();
         }
         let mut visitor = Visitor::default();
         change(&mut visitor);
@@ -113,14 +188,101 @@ impl Crowd {
             // four billion visitors would need more than a terabyte: memory ends first
             u32::try_from(keys.len() - 1).unwrap_or(u32::MAX)
         };
-        shard.insert(key, Known { number, visitor: Arc::new(visitor) });
+        let bytes = self.weigh(&visitor);
+        let visitor = Some(Arc::new(visitor));
+        let used = AtomicU32::new(shard.round);
+        shard.known.insert(key, Known { number, visitor, bytes, used, changed: true });
+        shard.bytes += bytes;
+        self.make_room(&mut shard);
         number
     }
 
     /// Changes a visitor who is there.
     pub fn change(&self, key: &str, change: impl FnOnce(&mut Visitor)) {
-        if let Some(known) = self.shard(key).write().get_mut(key) {
-            change(Arc::make_mut(&mut known.visitor));
+        self.change_in(&mut self.shard(key).write(), key, change);
+    }
+
+    fn change_in(&self, shard: &mut Shard, key: &str, change: impl FnOnce(&mut Visitor)) -> Option<u32> {
+        if self.room.is_some() {
+            // dropped at once: what is held elsewhere is copied when it changes
+            drop(self.warm(shard, key)?);
+        }
+        let known = shard.known.get_mut(key)?;
+        change(Arc::make_mut(known.visitor.get_or_insert_default()));
+        known.changed = true;
+        let number = known.number;
+        if let (Some(_), Some(visitor)) = (&self.room, &known.visitor) {
+            let bytes = weight(visitor);
+            shard.bytes = shard.bytes - known.bytes + bytes;
+            known.bytes = bytes;
+            self.make_room(shard);
+        }
+        Some(number)
+    }
+
+    fn weigh(&self, visitor: &Visitor) -> usize {
+        if self.room.is_some() { weight(visitor) } else { 0 }
+    }
+
+    /// The visitor of a key, brought back where they were packed away.
+    fn warm(&self, shard: &mut Shard, key: &str) -> Option<Arc<Visitor>> {
+        let round = shard.round;
+        let known = shard.known.get_mut(key)?;
+        *known.used.get_mut() = round;
+        if let Some(visitor) = &known.visitor {
+            return Some(Arc::clone(visitor));
+        }
+        let visitor = Arc::new(self.packed(known.number).unwrap_or_default());
+        known.bytes = weight(&visitor);
+        known.changed = false;
+        known.visitor = Some(Arc::clone(&visitor));
+        shard.bytes += known.bytes;
+        Some(visitor)
+    }
+
+    /// The visitor as packed away. One that cannot be read is counted and told.
+    fn packed(&self, number: u32) -> Option<Visitor> {
+        match self.room.as_ref()?.cold.get(number) {
+            Ok(visitor) => Some(visitor),
+            Err(error) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "a visitor begins anew: restart the server, and the log is folded again");
+                None
+            }
+        }
+    }
+
+    /// Packs away who was not used for longest, until an eighth of the room is free.
+    fn make_room(&self, shard: &mut Shard) {
+        let Some(room) = &self.room else { return };
+        if shard.bytes <= room.each {
+            return;
+        }
+        shard.round = shard.round.wrapping_add(1);
+        let warm = shard.known.iter().filter(|(_, one)| one.visitor.is_some());
+        let idle = |one: &Known| shard.round.wrapping_sub(one.used.load(Ordering::Relaxed));
+        let mut warm: Vec<(u32, usize, Arc<str>)> =
+            warm.map(|(key, one)| (idle(one), one.bytes, Arc::clone(key))).collect();
+        warm.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        let mut over = shard.bytes - (room.each - room.each / 8);
+        warm.retain(|(_, bytes, _)| {
+            let leaves = over > 0;
+            over = over.saturating_sub(*bytes);
+            leaves
+        });
+        let changed = warm.iter().filter_map(|(.., key)| shard.known.get(key)).filter(|one| one.changed);
+        let changed: Vec<(u32, &Visitor)> =
+            changed.filter_map(|one| Some((one.number, one.visitor.as_deref()?))).collect();
+        if let Err(error) = room.cold.put(&changed) {
+            tracing::error!(%error, "visitors stay in memory beyond their room");
+            return;
+        }
+        for (.., key) in warm {
+            if let Some(one) = shard.known.get_mut(&key) {
+                one.visitor = None;
+                one.changed = false;
+                shard.bytes -= std::mem::take(&mut one.bytes);
+            }
         }
     }
 }
@@ -138,8 +300,39 @@ mod tests {
         assert_eq!((crowd.remove("a"), crowd.remove("a")), (Some(0), None));
         assert_eq!(crowd.edit("a", bump), 2);
         assert_eq!(crowd.keys([0, 1, 2, 9].into_iter()), ["b".into(), "a".into()]);
-        assert_eq!((0..SHARDS).map(|shard| crowd.everybody(shard).len()).sum::<usize>(), 2);
+        assert_eq!((0..SHARDS).map(|shard| crowd.numbers(shard).len()).sum::<usize>(), 2);
         crowd.change("nobody", bump);
         assert_eq!(crowd.len(), 2);
+    }
+
+    #[test]
+    fn who_has_no_room_is_packed_away_and_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (roomy, tight) = (Crowd::default(), Crowd::new(Some(Room::new(SHARDS * 4_000, dir.path()).unwrap())));
+        for round in 1..=4i64 {
+            for n in 0..2_000 {
+                let change = |visitor: &mut Visitor| {
+                    visitor.events += 1;
+                    visitor.spend += f64::from(n);
+                    visitor.order_times.push(round * i64::from(n));
+                };
+                let key = format!("v{}", n * 7 % 2_000);
+                assert_eq!(roomy.edit(&key, change), tight.edit(&key, change));
+                assert!(round == 1 || tight.get(&format!("v{n}")).events >= 1);
+            }
+        }
+        assert!(tight.bytes() <= SHARDS * 4_000, "{} bytes", tight.bytes());
+        assert_eq!((tight.len(), tight.lost()), (2_000, 0));
+        let all: Vec<u32> = (0..SHARDS).flat_map(|shard| tight.numbers(shard)).collect();
+        let bytes = tight.bytes();
+        for one in tight.of(&all) {
+            assert_eq!(format!("{:?}", one.visitor), format!("{:?}", roomy.get(&one.key)));
+        }
+        assert_eq!(tight.bytes(), bytes, "a look at everybody brings nobody back");
+        for n in 0..2_000 {
+            assert!(tight.remove(&format!("v{n}")).is_some());
+        }
+        assert_eq!((tight.len(), tight.bytes()), (0, 0));
+        assert!(tight.get("v1").is_unknown());
     }
 }

@@ -5,6 +5,7 @@ use super::{Folds, built_in, crowd};
 use crate::Catalogue;
 use qianmian_core::{ItemRow, Visitor};
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 
 /// Digests of the parts of a folded state, hexadecimal SHA-256. Derived lists, and tags and segments that are defined, are
 /// not in them.
@@ -78,10 +79,14 @@ impl Folds {
     }
 
     fn sum_visitors(&self, catalogue: &Catalogue) -> String {
-        let mut all: Vec<_> = (0..crowd::SHARDS).flat_map(|shard| self.crowd.everybody(shard)).collect();
-        all.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let all = (0..crowd::SHARDS).flat_map(|shard| self.crowd.numbers(shard));
+        let mut all: Vec<(Arc<str>, u32)> = all
+            .flat_map(|number| self.crowd.keys([number].into_iter()).into_iter().map(move |key| (key, number)))
+            .collect();
+        all.sort_unstable();
+        let numbers: Vec<u32> = all.into_iter().map(|(_, number)| number).collect();
         let mut sum = Sum::default();
-        for one in &all {
+        for one in numbers.chunks(super::PORTION).flat_map(|portion| self.crowd.of(portion)) {
             sum.text(&one.key);
             sum_visitor(&mut sum, &one.visitor, catalogue);
         }

@@ -7,6 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `crowd.rs` | all visitors, by key and by number |
+//! | `cold.rs`, `packed.rs` | those that memory has no room for |
 //! | `visitors.rs` | one visitor's history, and what an event follows in it |
 //! | `interest.rs` | what a visitor is interested in |
 //! | `stats.rs` | counts by item |
@@ -15,10 +16,12 @@
 //! | `digest.rs` | all of it as one number, to compare with |
 //! | `decay.rs` | counts that fade |
 
+mod cold;
 pub(crate) mod crowd;
 pub(crate) mod decay;
 mod digest;
 pub(crate) mod interest;
+mod packed;
 pub(crate) mod pairs;
 mod stats;
 #[cfg(test)]
@@ -32,15 +35,17 @@ pub use stats::{ChannelStats, ItemStats, Totals};
 pub use trends::TRENDING;
 
 use crate::audience::Audience;
+use crate::error::Result;
 use crate::people::People;
 use crate::{Catalogue, CatalogueStore};
 use arc_swap::ArcSwap;
-use crowd::Crowd;
+use crowd::{Crowd, Room};
 use pairs::{Lists, PairValue, Pairs};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use qianmian_core::{Event, EventKind, ItemRow, TimeMs, Visitor};
 use rustc_hash::{FxHashMap, FxHashSet};
 use stats::Statistics;
+use std::path::Path;
 use std::sync::Arc;
 use trends::{Follow, TrendLists, Trends};
 use visitors::{Line, Moment, Trace};
@@ -52,6 +57,9 @@ const ALL_PAIRS: usize = 500;
 const ORDER_STEP: usize = 50;
 /// Lines of an order a line follows.
 const LINE_REACH: usize = 5;
+
+/// Visitors looked at together where everybody is looked at.
+const PORTION: usize = 4_096;
 
 /// Which pair counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +103,24 @@ impl Folds {
     /// Folds of no events yet, of visitors as `people` links them.
     #[must_use]
     pub fn new(store: Arc<CatalogueStore>, people: Arc<People>) -> Self {
+        Self::over(store, people, Crowd::default())
+    }
+
+    /// The same, with about so many bytes of visitors in memory and the others packed away in the data folder.
+    ///
+    /// # Errors
+    /// [`StateError::Io`](crate::StateError::Io), [`StateError::Database`](crate::StateError::Database).
+    pub(crate) fn within(store: Arc<CatalogueStore>, people: Arc<People>, bytes: usize, data: &Path) -> Result<Self> {
+        Ok(Self::over(store, people, Crowd::new(Some(Room::new(bytes, data)?))))
+    }
+
+    fn over(store: Arc<CatalogueStore>, people: Arc<People>, crowd: Crowd) -> Self {
         Self {
             store,
             people,
             audience: Audience::default(),
             writer: Mutex::default(),
-            crowd: Crowd::default(),
+            crowd,
             stats: RwLock::default(),
             bought: RwLock::default(),
             viewed: RwLock::default(),
@@ -134,7 +154,7 @@ impl Folds {
     /// Labels visitors anew, of whose writer it is the turn.
     fn label(&self, numbers: &[u32]) {
         let catalogue = self.store.current();
-        for portion in numbers.chunks(4096) {
+        for portion in numbers.chunks(PORTION) {
             // the snapshots are given back before anything changes, or each would be copied
             let changed = {
                 let crowd = self.crowd.of(portion);
@@ -312,6 +332,13 @@ impl Folds {
         self.crowd.unknown()
     }
 
+    /// About the bytes that visitors take in memory, where that has a limit, and how many visitors were lost since the
+    /// start because what was packed away could not be read.
+    #[must_use]
+    pub fn room(&self) -> (usize, u64) {
+        (self.crowd.bytes(), self.crowd.lost())
+    }
+
     /// Number of visitors.
     #[must_use]
     pub fn visitors(&self) -> usize {
@@ -370,9 +397,14 @@ impl Folds {
     /// Forgets the visitors who were last seen before a moment; returns how many.
     pub fn expire_visitors(&self, before: TimeMs) -> usize {
         let _turn = self.writer.lock();
-        let idle = (0..crowd::SHARDS).flat_map(|shard| self.crowd.everybody(shard));
-        let idle = idle.filter(|one| one.visitor.last_seen < before).filter(|one| self.forget(&one.key));
-        idle.count()
+        let mut gone = 0;
+        for shard in 0..crowd::SHARDS {
+            for portion in self.crowd.numbers(shard).chunks(PORTION) {
+                let idle = self.crowd.of(portion).into_iter().filter(|one| one.visitor.last_seen < before);
+                gone += idle.filter(|one| self.forget(&one.key)).count();
+            }
+        }
+        gone
     }
 
     /// The statistics of one item; zeros when nothing happened with it.

@@ -248,6 +248,32 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(one, 0..60)
 }
 
+#[test]
+fn with_little_memory_the_state_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (roomy, tight) =
+        (Folds::new(shop(), nobody()), Folds::within(shop(), nobody(), 64 * 3_000, dir.path()).unwrap());
+    let items = ["tea1", "tea2", "tea3", "cup1", "cup2", "art1", "x", "y"];
+    for round in 0..6usize {
+        let one = |n: usize| {
+            let kind = EventKind::ALL[(n + round) % EventKind::ALL.len()];
+            let bought = [items[n % 8], items[(n * 3 + round) % 8]];
+            event(kind, day(0) + (n * 31 % 900) as i64 * 1_000_000, &format!("v{}", n * 7 % 1_500), &bought)
+        };
+        let events: Vec<Event> = (0..3_000).map(one).collect();
+        for folds in [&roomy, &tight] {
+            folds.apply(&events);
+            folds.refresh();
+        }
+    }
+    assert_eq!(roomy.visitors(), 1_500);
+    assert_eq!(roomy.digest(), tight.digest());
+    let (bytes, lost) = tight.room();
+    assert!(bytes <= 64 * 3_000 && lost == 0, "{bytes} bytes, {lost} lost");
+    assert_eq!(tight.expire_visitors(i64::MAX), 1_500);
+    assert_eq!(tight.visitors(), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 

@@ -181,7 +181,8 @@ fn tag(visitor: &mut Visitor, catalogue: &Catalogue) {
         "activation" => "stage:activation",
         _ => "stage:acquisition",
     };
-    let total: f32 = visitor.categories.values().sum();
+    // wide enough that the order of the map does not show
+    let total = visitor.categories.values().map(|weight| f64::from(*weight)).sum::<f64>() as f32;
     let first = visitor.categories.iter().max_by(|a, b| {
         // by name, because a symbol's number is the process's own
         let name = |symbol: &u32| catalogue.symbols.text(*symbol);
@@ -221,7 +222,10 @@ fn trace(visitor: &Visitor, lines: &[Line], kind: EventKind, time: TimeMs) -> Tr
     if is_look(kind) {
         let mut session = Vec::new();
         for seen in before.iter().take_while(|r| time - r.time <= SESSION).filter(|r| is_look(r.kind)) {
-            if session.len() < SESSION_ITEMS && !session.contains(&seen.item.0) {
+            if session.len() == SESSION_ITEMS {
+                break;
+            }
+            if !session.contains(&seen.item.0) {
                 session.push(seen.item.0);
             }
         }

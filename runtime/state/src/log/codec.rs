@@ -1,8 +1,9 @@
 //! Events as bytes: a chunk is a version byte and a length-prefixed slot an event; an erased event is an empty slot.
 //!
-//! Numbers are little-endian, lengths are LEB128. The visitor stands near the front, so that erasure can look for one
+//! The visitor stands near the front, so that erasure can look for one
 //! without decoding the rest.
 
+use crate::bytes::{Reader, put_len, put_text};
 use crate::error::{Result, StateError};
 use qianmian_core::{Event, EventKind};
 
@@ -109,64 +110,13 @@ fn encode(event: &Event, to: &mut Vec<u8>) {
     }
 }
 
-fn put_text(to: &mut Vec<u8>, text: &str) {
-    put_len(to, text.len());
-    to.extend_from_slice(text.as_bytes());
-}
-
-fn put_len(to: &mut Vec<u8>, len: usize) {
-    let mut rest = len;
-    while rest >= 0x80 {
-        to.push((rest & 0x7f) as u8 | 0x80);
-        rest >>= 7;
-    }
-    to.push(rest as u8);
-}
-
-/// Reads from the front; `None` when the bytes end too early or make no sense.
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
+/// What only events are made of.
 impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.bytes.split_at_checked(n)?;
-        self.bytes = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.bytes.split_first_chunk()?;
-        self.bytes = rest;
-        Some(*taken)
-    }
-
-    fn len(&mut self) -> Option<usize> {
-        let mut len = 0;
-        for shift in (0..usize::BITS).step_by(7) {
-            let [byte] = self.array()?;
-            len |= usize::from(byte & 0x7f).checked_shl(shift)?;
-            if byte < 0x80 {
-                return Some(len);
-            }
-        }
-        None
-    }
-
-    fn sized(&mut self) -> Option<&'a [u8]> {
-        let len = self.len()?;
-        self.take(len)
-    }
-
     fn optional(&mut self) -> Option<Option<&'a [u8]>> {
         match self.len()? {
             0 => Some(None),
             n => self.take(n - 1).map(Some),
         }
-    }
-
-    fn text(&mut self) -> Option<String> {
-        Some(std::str::from_utf8(self.sized()?).ok()?.to_owned())
     }
 
     fn numbers(&mut self) -> Option<Vec<f32>> {
@@ -176,11 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     fn pairs(&mut self) -> Option<Vec<(String, String)>> {
-        let count = self.len()?;
-        if count > self.bytes.len() {
-            return None;
-        }
-        (0..count).map(|_| Some((self.text()?, self.text()?))).collect()
+        (0..self.count()?).map(|_| Some((self.text()?, self.text()?))).collect()
     }
 
     fn event(&mut self) -> Option<Event> {
@@ -191,13 +137,7 @@ impl<'a> Reader<'a> {
             Some(bytes) => Some(std::str::from_utf8(bytes).ok()?.to_owned()),
         };
         let id = self.text()?;
-        let count = self.len()?;
-        // a text takes at least its length byte, so a count beyond the bytes left is nonsense, not a reason to allocate
-        let items = if count <= self.bytes.len() {
-            (0..count).map(|_| self.text()).collect::<Option<_>>()?
-        } else {
-            return None;
-        };
+        let items = (0..self.count()?).map(|_| self.text()).collect::<Option<_>>()?;
         Some(Event {
             id,
             kind: *EventKind::ALL.get(usize::from(kind))?,
