@@ -145,7 +145,7 @@ impl App {
     /// Every shipped strategy gets a scenario of its own name, so that a new shop has pages from its first item on.
     fn default_scenarios(&self) -> anyhow::Result<()> {
         for plugin in self.plugins.list() {
-            if plugin.name == "compose" || plugin.strategy().is_err() || self.scenarios.get(&plugin.name).is_ok() {
+            if plugin.name == "compose" || plugin.strategy().is_err() || self.scenarios.ever(&plugin.name)? {
                 continue;
             }
             let spec: ScenarioSpec = serde_json::from_value(serde_json::json!({ "strategy": plugin.name }))?;

@@ -282,6 +282,31 @@ impl Scenarios {
         Ok(made)
     }
 
+    /// Takes a scenario out, with what is on trial. Its releases stay in the registry, and a later one of the name is
+    /// numbered on.
+    ///
+    /// # Errors
+    /// 404 for an unknown scenario; 500 when the registry cannot be written.
+    pub fn delete(&self, name: &str) -> Result<(), ApiError> {
+        self.get(name)?;
+        self.end_trial(name)?;
+        self.state.registry.delete(KIND, name).map_err(ApiError::internal)?;
+        self.live.rcu(|live| {
+            let mut next = live.as_ref().clone();
+            next.remove(name);
+            next
+        });
+        Ok(())
+    }
+
+    /// Whether there ever was a scenario of this name.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn ever(&self, name: &str) -> anyhow::Result<bool> {
+        Ok(!self.state.registry.history(KIND, name)?.is_empty())
+    }
+
     /// Publishes what ran before the live release, as a new release.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod serve;
 pub(crate) mod state;
 
 use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -106,6 +107,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             tracing_subscriber::EnvFilter::try_from_env("QIANMIAN_LOG")
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,qianmian=info")),
         )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match cli.command {

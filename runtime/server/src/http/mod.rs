@@ -54,7 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/visitors/unlink", post(visitors::unlink))
         .route("/v1/visitors/{id}", get(visitors::get).delete(visitors::erase))
         .route("/v1/scenarios", get(scenarios::list))
-        .route("/v1/scenarios/{name}", get(scenarios::get).put(scenarios::put))
+        .route("/v1/scenarios/{name}", get(scenarios::get).put(scenarios::put).delete(scenarios::delete))
         .route("/v1/scenarios/{name}/releases", post(scenarios::release))
         .route("/v1/scenarios/{name}/promote", post(scenarios::promote))
         .route("/v1/scenarios/{name}/rollback", post(scenarios::rollback))

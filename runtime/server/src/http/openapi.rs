@@ -59,6 +59,7 @@ use utoipa::{Modify, OpenApi};
         scenarios::release,
         scenarios::promote,
         scenarios::rollback,
+        scenarios::delete,
         replays::list,
         replays::get,
         replays::post,

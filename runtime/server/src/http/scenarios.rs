@@ -9,6 +9,7 @@ use crate::scenario::{Release, ScenarioSpec};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -144,4 +145,11 @@ pub(super) async fn rollback(
         Ok(Json(view(&app, &release)))
     })
     .await
+}
+
+/// Takes a scenario out; requests for it are answered 404 from then on.
+#[utoipa::path(delete, path = "/v1/scenarios/{name}", tag = "strategy", params(("name" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
+    blocking(move || app.scenarios.delete(&name).map(|()| StatusCode::NO_CONTENT)).await
 }
