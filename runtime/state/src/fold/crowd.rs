@@ -9,6 +9,7 @@ use crate::error::Result;
 use parking_lot::RwLock;
 use qianmian_core::Visitor;
 use rustc_hash::{FxHashMap, FxHasher};
+use std::cmp::Reverse;
 use std::hash::Hasher;
 use std::path::Path;
 use std::sync::Arc;
@@ -263,7 +264,7 @@ impl Crowd {
         let idle = |one: &Known| shard.round.wrapping_sub(one.used.load(Ordering::Relaxed));
         let mut warm: Vec<(u32, usize, Arc<str>)> =
             warm.map(|(key, one)| (idle(one), one.bytes, Arc::clone(key))).collect();
-        warm.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        warm.sort_unstable_by_key(|one| Reverse(one.0));
         let mut over = shard.bytes - (room.each - room.each / 8);
         warm.retain(|(_, bytes, _)| {
             let leaves = over > 0;
