@@ -249,35 +249,51 @@ def to_onnx(model, settings: Settings) -> bytes:
     return proto.SerializeToString()
 
 
-def onnx_vectors(model: bytes, histories: list[list[int]], settings: Settings) -> np.ndarray:
+def onnx_vectors(model: bytes, histories: list[list[int]], length: int) -> np.ndarray:
     """What onnxruntime says to each history, f32 [n, factors]."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    rows = padded(histories, settings.length)
+    rows = padded(histories, length)
     return np.concatenate([session.run(None, {"input_ids": row[None]})[0] for row in rows])
 
 
 def write(out: Path, model, ids: list[str], name: str, space: str, histories: list[list[int]], settings: Settings) -> dict:
     """Writes encoder and space into `out`. `ids[0]` is the item of number 1. Raises ValueError when ONNX differs."""
-    onnx_file = to_onnx(model, settings)
     some = [history for history in histories if history][:: max(1, len(histories) // 64)][:64]
-    ours, theirs = onnx_vectors(onnx_file, some, settings), vectors_of(model, some, settings)
+    table = model.items.weight.detach().numpy()
+    return write_encoder(out, to_onnx(model, settings), table, ids, name, space, some, vectors_of(model, some, settings), settings.length)
+
+
+def write_encoder(
+    out: Path, onnx_file: bytes, table: np.ndarray, ids: list[str], name: str, space: str, some: list[list[int]],
+    theirs: np.ndarray, length: int,
+) -> dict:  # fmt: skip
+    """Writes an encoder and its space; `table` has a row for each number, `theirs` what PyTorch says to `some` histories."""
+    ours = onnx_vectors(onnx_file, some, length)
     difference = float(np.abs(ours - theirs).max())
     if difference > TOLERANCE:
         raise ValueError(f"the ONNX file and PyTorch differ by {difference}")
-    golden = {"ids": [history[-settings.length :] for history in some[:4]], "outputs": ours[:4].tolist(), "tolerance": TOLERANCE}
+    golden = {"ids": [history[-length:] for history in some[:4]], "outputs": ours[:4].tolist(), "tolerance": TOLERANCE}
     manifest = {
-        "name": name, "kind": "encoder", "length": settings.length, "item_ids": ids, "space": space, "golden": golden,
+        "name": name, "kind": "encoder", "length": length, "item_ids": ids, "space": space, "golden": golden,
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.onnx").write_bytes(onnx_file)
     (out / "manifest.json").write_text(json.dumps(manifest))
-    np.save(out / "vectors.npy", model.items.weight.detach().numpy()[1:].astype(np.float32))
+    np.save(out / "vectors.npy", np.ascontiguousarray(table[1:], dtype=np.float32))
     (out / "ids.json").write_text(json.dumps(ids))
     visitor = {"kind": "encoder", "model": name}
     (out / "space.json").write_text(json.dumps({"space": space, "metric": "dot", "visitor": visitor}, indent=1))
     return {"largest_difference": difference}
+
+
+def numbered(path: Path) -> tuple[list[list[int]], list[str]]:
+    """Histories of item numbers from an event export, visitors in order of their ids; `ids[0]` is number 1."""
+    sequences = events.sequences(path)
+    ids = sorted({item for items in sequences.values() for item in items})
+    number = {item: at for at, item in enumerate(ids, 1)}
+    return [[number[item] for item in sequences[visitor]] for visitor in sorted(sequences)], ids
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -293,10 +309,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(f"--{field.replace('_', '-')}", type=type(value), default=value, help="(default: %(default)s)")
     options = parser.parse_args(arguments)
     settings = Settings(**{field: getattr(options, field) for field in asdict(Settings())})
-    sequences = events.sequences(options.events)
-    ids = sorted({item for sequence in sequences.values() for item in sequence})
-    number = {item: at for at, item in enumerate(ids, 1)}
-    histories = [[number[item] for item in sequences[visitor]] for visitor in sorted(sequences)]
+    histories, ids = numbered(options.events)
     report: dict = {"visitors": len(histories), "items": len(ids), "settings": asdict(settings)}
     if options.hold_out == "yes":
         asked = [history for history in histories if len(history) > 2]
