@@ -29,6 +29,10 @@ from . import data, metrics, push
 OPSET = 17
 TOLERANCE = 1e-4
 OUTPUTS = ["chosen", "value", "score"]
+# Deviations from the mean that are told apart: what lies further out is an outlier no training has seen enough of.
+FURTHEST = 8.0
+# Of log(1 + value): no prediction overflows.
+HIGHEST = 20.0
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,12 @@ class Scale:
         return Scale(mean.astype(np.float32), deviation.astype(np.float32), np.flatnonzero((~finite).any(axis=0)))
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Columns centred and scaled, gaps 0, then a flag for each column of `gaps`."""
+        """Columns centred, scaled and cut, gaps 0, then a flag for each column of `gaps`."""
         scaled = (features - self.mean) / self.deviation
         missing = np.isnan(features)
         flags = missing[:, self.gaps].astype(np.float32)
-        return np.concatenate([np.where(missing, 0, scaled).astype(np.float32), flags], axis=1)
+        near = np.clip(np.where(missing, 0, scaled), -FURTHEST, FURTHEST)
+        return np.concatenate([near.astype(np.float32), flags], axis=1)
 
 
 def network(width: int, settings: Settings):
@@ -147,6 +152,8 @@ def to_onnx(model, scale: Scale) -> bytes:
     centred = node("Sub", ["input", constant("mean", scale.mean[None])], "centred")
     scaled = node("Div", [centred, constant("deviation", scale.deviation[None])], "scaled")
     x = node("Where", [there, scaled, constant("fill", np.zeros((1, 1), np.float32))], "filled")
+    ends = [constant("least", np.array(-FURTHEST, np.float32)), constant("most", np.array(FURTHEST, np.float32))]
+    x = node("Clip", [x, *ends], "cut")
     if len(scale.gaps):
         ones, zeros = constant("one", np.ones((1, 1), np.float32)), constant("zero", np.zeros((1, 1), np.float32))
         flags = node("Where", [there, zeros, ones], "flags")
@@ -155,7 +162,8 @@ def to_onnx(model, scale: Scale) -> bytes:
     for at in range(len(model.body)):
         x = node("Relu", [dense(x, f"body.{at}", f"layer{at}")], f"relu{at}")
     chosen = node("Sigmoid", [dense(x, "chosen", "logit")], "chosen")
-    exponent = node("Exp", [dense(x, "value", "log")], "exponent")
+    ends = [constant("nothing", np.array(0, np.float32)), constant("highest", np.array(HIGHEST, np.float32))]
+    exponent = node("Exp", [node("Clip", [dense(x, "value", "log"), *ends], "log_cut")], "exponent")
     value = node("Sub", [exponent, constant("unit", np.ones((1, 1), np.float32))], "value")
     node("Mul", [chosen, value], "score")
     given = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", len(scale.mean)])]
@@ -181,7 +189,7 @@ def predicted(model, scale: Scale, features: np.ndarray) -> dict[str, np.ndarray
 
     with torch.no_grad():
         choice, value = model(torch.from_numpy(scale.apply(features)))
-        chosen, worth = torch.sigmoid(choice).numpy(), torch.expm1(value).numpy()
+        chosen, worth = torch.sigmoid(choice).numpy(), torch.expm1(value.clamp(0, HIGHEST)).numpy()
     return {"chosen": chosen, "value": worth, "score": chosen * worth}
 
 

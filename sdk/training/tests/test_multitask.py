@@ -37,6 +37,7 @@ def test_gaps_are_filled_and_flagged():
     scale = multitask.Scale.of(np.array([[1, np.nan, 5], [3, 4, 5]], dtype=np.float32))
     assert scale.gaps.tolist() == [1] and scale.mean.tolist() == [2, 4, 5]
     assert scale.apply(np.array([[2, np.nan, 6]], dtype=np.float32)).tolist() == [[0, 0, 1, 1]]
+    assert scale.apply(np.array([[2, 4, 1e9]], dtype=np.float32)).tolist() == [[0, 0, multitask.FURTHEST, 0]]
 
 
 def test_an_unknown_value_column_is_told(exports, tmp_path):
