@@ -281,3 +281,22 @@ fn write_npy<T: npyz::Serialize + npyz::AutoSerialize + Copy>(
     writer.finish()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qianmian_core::Interaction;
+
+    #[test]
+    fn the_past_is_each_item_once_oldest_first() {
+        let touched = |item: u32, time: TimeMs| Interaction { item: ItemRow(item), kind: EventKind::View, time };
+        // newest first, as a visitor keeps them
+        let recent = vec![touched(3, 40), touched(1, 30), touched(2, 20), touched(1, 10)];
+        let visitor = Visitor { recent, ..Visitor::default() };
+        assert_eq!(past(&visitor), [ItemRow(2), ItemRow(1), ItemRow(3)]);
+        let many = (0..150).map(|item| touched(item, 1000 - TimeMs::from(item))).collect::<Vec<_>>();
+        let visitor = Visitor { recent: many, ..Visitor::default() };
+        let rows = past(&visitor);
+        assert_eq!((rows.len(), rows[0], rows[PAST - 1]), (PAST, ItemRow(99), ItemRow(0)));
+    }
+}

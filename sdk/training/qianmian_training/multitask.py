@@ -218,10 +218,13 @@ def run(parts: list[data.Ranked], value: str, name: str, order_by: str, out: Pat
     column = parts[0].names.index(value)
 
     def fit(ranked: data.Ranked):
-        if settings.negatives:
-            ranked = ranked.thinned(settings.negatives, settings.seed)
-        scale = Scale.of(ranked.features)
-        return train(ranked, ranked.features[:, column], scale, settings), scale
+        thin = ranked.thinned(settings.negatives, settings.seed) if settings.negatives else ranked
+        scale = Scale.of(thin.features)
+        model = train(thin, thin.features[:, column], scale, settings)
+        # Wrong candidates left out made being chosen look more likely than it is.
+        wrong = [max(int((part.labels <= 0).sum()), 1) for part in (thin, ranked)]
+        model.chosen.bias.data += float(np.log(wrong[0] / wrong[1]))
+        return model, scale
 
     report: dict = {"name": name, "settings": asdict(settings), "queries": sum(part.queries() for part in parts)}
     if held.queries():

@@ -68,9 +68,10 @@ def network(items: int, settings: Settings):
             mean = (weights[:, :, None] * self.drop(self.seen(ids))).sum(1)
             return mean + self.down(torch.relu(self.up(mean)))
 
-        def table(self):
-            """Normalised and sharpened: the vectors of all items."""
-            return nn.functional.normalize(self.items.weight, dim=1) * settings.sharpness
+        def table(self, numbers=None):
+            """Normalised and sharpened: the vectors of these items, or of all."""
+            found = self.items.weight if numbers is None else self.items(numbers)
+            return nn.functional.normalize(found, dim=1) * settings.sharpness
 
     return Towers()
 
@@ -101,7 +102,7 @@ def train(histories: list[list[int]], items: int, settings: Settings = Settings(
                 rows = [histories[at][max(0, end - settings.length) : end] for at, end in some]
                 target = torch.tensor([histories[at][end] for at, end in some])
                 ids = torch.from_numpy(sequence.padded(rows, max(map(len, rows))))
-                scores = model.visitor(ids) @ model.table()[target].T - often[target]
+                scores = model.visitor(ids) @ model.table(target).T - often[target]
                 # The same item twice in a batch is no negative of itself.
                 twice = (target[:, None] == target[None, :]) & ~torch.eye(len(some), dtype=torch.bool)
                 loss = torch.nn.functional.cross_entropy(scores.masked_fill(twice, sequence.NEVER), torch.arange(len(some)))

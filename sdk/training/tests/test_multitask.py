@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from qianmian_training import multitask  # noqa: E402
 
-SMALL = multitask.Settings(hidden=16, epochs=30, batch=256, learning_rate=0.01, negatives=0)
+SMALL = multitask.Settings(hidden=16, epochs=30, batch=256, learning_rate=0.01, negatives=15)
 
 
 def test_both_heads_learn_and_are_the_same_in_onnx(exports, tmp_path):
