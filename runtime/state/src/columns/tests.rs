@@ -189,10 +189,10 @@ fn anchor_columns() {
     for name in ["anchor.similarity", "anchor.similarity_max", "anchor.similarity_last5"] {
         case.is(name, [cup, tea, 0.0, cup, 0.0]);
     }
-    // tea1 is the last, cup1 the one before it
-    case.is("anchor.similarity_last", [cup, tea, 0.0, 0.0, 0.0]);
-    case.is("anchor.similarity_faded", [cup, tea, 0.0, 0.7 * cup, 0.0]);
-    case.is("anchor.together_faded", [1.0, 1.0, 0.0, 0.7, 0.0]);
+    // tea1, the last, goes with tea2 and cup1; cup1, the one before it, with tea1
+    case.is("anchor.similarity_last", [0.0, tea, 0.0, cup, 0.0]);
+    case.is("anchor.similarity_faded", [0.7 * cup, tea, 0.0, cup, 0.0]);
+    case.is("anchor.together_faded", [0.7, 1.0, 0.0, 1.0, 0.0]);
     for name in ["anchor.together", "anchor.together_last5"] {
         case.is(name, [1.0, 1.0, 0.0, 1.0, 0.0]);
     }
