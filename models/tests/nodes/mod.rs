@@ -9,19 +9,6 @@ const RELATIVE: f64 = 1e-3;
 const ROUNDING: f64 = 2e-6;
 const ABSOLUTE: f64 = 1e-7;
 
-/// A test, as `tools/onnx_nodes.py` wrote it.
-#[derive(Deserialize)]
-pub struct Case {
-    /// Of the only node; empty for several.
-    pub operator: String,
-    /// Of the first node.
-    pub domain: String,
-    /// None where one is no tensor.
-    pub inputs: Option<Vec<Tensor>>,
-    /// Likewise.
-    pub outputs: Option<Vec<Tensor>>,
-}
-
 /// A tensor of a test; values only of the types that are fed.
 #[derive(Deserialize)]
 pub struct Tensor {
@@ -54,8 +41,6 @@ impl Number {
 /// What became of a test.
 pub enum Outcome {
     Passed,
-    /// A type that a served model is never given: not tried.
-    OtherType,
     Refused(String),
     Wrong(String),
 }
