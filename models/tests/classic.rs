@@ -1,4 +1,5 @@
-//! What traditional trainers export, held against what onnxruntime answered (fixtures/classic.py).
+//! What traditional trainers export, held against what onnxruntime answered (fixtures/classic.py,
+//! fixtures/catboost_models.py).
 
 use qianmian_models::{Kind, Manifest, Model};
 use serde::Deserialize;
@@ -44,6 +45,10 @@ fn classic_models_answer_as_onnxruntime() {
         ("xgboost", false),
         ("xgboost_binary", true),
         ("codes", false),
+        ("catboost", false),
+        ("catboost_binary", true),
+        ("catboost_three", true),
+        ("catboost_ranker", false),
     ] {
         let (model, expected) = load(name, |column| wide.then_some(column));
         let model = model.unwrap_or_else(|error| panic!("{name}: {error}"));

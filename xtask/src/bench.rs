@@ -87,5 +87,24 @@ fn quality(binary: &str) -> anyhow::Result<()> {
         ["-m", "qianmian_training.online_retail", &file, "--qianmian", binary, "--data", &shop, "--work", &work];
     crate::setup::run_with(python, &recipe, &[("PYTHONPATH", &kit)])?;
     crate::setup::run(binary, &["evaluate", "online-retail", &file, "--data", &shop])?;
-    crate::setup::run(binary, &["evaluate", "amazon-beauty", &data.join("amazon-beauty").to_string_lossy()])
+    let beauty = data.join("amazon-beauty").to_string_lossy().into_owned();
+    crate::setup::run(binary, &["evaluate", "amazon-beauty", &beauty])?;
+    ranked_beauty(binary, &beauty, &kit)
+}
+
+/// The whole way of candidates and a ranker on the sequences: an encoder of its own is trained for it, so about half an hour.
+fn ranked_beauty(binary: &str, beauty: &str, kit: &str) -> anyhow::Result<()> {
+    let python = venv("venv-torch", &root().join("sdk").join("training").join("requirements-torch.txt"))?;
+    let shop = target().join("quality").join("amazon-beauty");
+    let work = shop.with_extension("work");
+    for folder in [&shop, &work] {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder)?;
+        }
+    }
+    let (shop, work) = (shop.to_string_lossy(), work.to_string_lossy());
+    let recipe =
+        ["-m", "qianmian_training.amazon_beauty", beauty, "--qianmian", binary, "--data", &shop, "--work", &work];
+    crate::setup::run_with(python, &recipe, &[("PYTHONPATH", kit)])?;
+    crate::setup::run(binary, &["evaluate", "amazon-beauty", beauty, "--ranked", "--data", &shop])
 }

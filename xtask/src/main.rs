@@ -1,4 +1,4 @@
-//! What people type: `cargo xtask demo | test | bench | plugins | contract | javascript`. Each does its own set-up and says what it installs.
+//! What people type: `cargo xtask demo | test | bench | plugins | contract | operators | javascript`. Each does its own set-up and says what it installs.
 
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod contract;
 mod demo;
+mod operators;
 mod plugins;
 mod setup;
 
@@ -17,6 +18,7 @@ cargo xtask test                        everything CI checks: format, lints, doc
 cargo xtask bench [quality|serve|sandbox|releases|models|index|events|durability|scale]   measure; JSON lines
 cargo xtask plugins                     build the shipped strategies into target/plugins
 cargo xtask contract                    write docs/contract.md from sdk/wit
+cargo xtask operators                   run the ONNX project's node tests, write docs/operators.md
 cargo xtask javascript                  build qianmian-js, which builds strategies in JavaScript and TypeScript
 ";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         ["bench", name] => bench::run(Some(name)),
         ["plugins"] => setup::plugins(),
         ["contract"] => contract::write(),
+        ["operators"] => operators::write(),
         ["javascript"] => setup::javascript().map(drop),
         _ => {
             eprint!("{HELP}");

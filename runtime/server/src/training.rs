@@ -23,7 +23,13 @@ pub enum Group {
     FirstOrder,
     /// Every order of two items or more: all lines but the last are the cart, the last one is right.
     EveryOrder,
+    /// Each known visitor's first order in the horizon: the visitor asks with what they last touched as the request's
+    /// items, oldest first; the order's first line is right.
+    NextItem,
 }
+
+/// Items of a visitor's past that a question of [`Group::NextItem`] brings.
+const PAST: usize = 100;
 
 /// What to export.
 #[derive(Clone, Debug)]
@@ -182,7 +188,7 @@ fn queries(app: &App, events: &[Event], task: &Task) -> Vec<Query> {
             right: FxHashSet::default(),
         };
         match task.group {
-            Group::FirstOrder => {
+            Group::FirstOrder | Group::NextItem => {
                 let Some(id) = order.visitor.as_deref().filter(|id| !app.state.folds.visitor(id).is_unknown()) else {
                     continue;
                 };
@@ -191,6 +197,10 @@ fn queries(app: &App, events: &[Event], task: &Task) -> Vec<Query> {
                 }
                 query.visitor = Some(id.to_owned());
                 query.right = rows.into_iter().collect();
+                if task.group == Group::NextItem {
+                    query.right = order.items.first().and_then(|id| catalogue.live_row(id)).into_iter().collect();
+                    query.cart = past(&app.state.folds.visitor(id));
+                }
             }
             Group::EveryOrder => {
                 let Some(hidden) = rows.pop() else { continue };
@@ -204,6 +214,18 @@ fn queries(app: &App, events: &[Event], task: &Task) -> Vec<Query> {
         queries.push(query);
     }
     queries
+}
+
+/// What a visitor last touched, each item once, oldest first.
+fn past(visitor: &Visitor) -> Vec<ItemRow> {
+    let mut rows: Vec<ItemRow> = Vec::new();
+    for interaction in visitor.recent.iter() {
+        if rows.len() < PAST && !rows.contains(&interaction.item) {
+            rows.push(interaction.item);
+        }
+    }
+    rows.reverse();
+    rows
 }
 
 fn record(
@@ -258,4 +280,23 @@ fn write_npy<T: npyz::Serialize + npyz::AutoSerialize + Copy>(
     writer.extend(values.iter().copied())?;
     writer.finish()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qianmian_core::Interaction;
+
+    #[test]
+    fn the_past_is_each_item_once_oldest_first() {
+        let touched = |item: u32, time: TimeMs| Interaction { item: ItemRow(item), kind: EventKind::View, time };
+        // newest first, as a visitor keeps them
+        let recent = vec![touched(3, 40), touched(1, 30), touched(2, 20), touched(1, 10)];
+        let visitor = Visitor { recent, ..Visitor::default() };
+        assert_eq!(past(&visitor), [ItemRow(2), ItemRow(1), ItemRow(3)]);
+        let many = (0..150).map(|item| touched(item, 1000 - TimeMs::from(item))).collect::<Vec<_>>();
+        let visitor = Visitor { recent: many, ..Visitor::default() };
+        let rows = past(&visitor);
+        assert_eq!((rows.len(), rows[0], rows[PAST - 1]), (PAST, ItemRow(99), ItemRow(0)));
+    }
 }

@@ -43,19 +43,22 @@ class Qianmian:
         self._run("export", "events", "--data", self.data, "--until", until, "--out", out)
 
     def export_training(
-        self, scenario: str, as_of: str, horizon_days: int, group: str, features: Path, space: Path, out: Path,
+        self, scenario: str, as_of: str, horizon_days: int, group: str, features: Path, space: Path | None, out: Path,
         parameters: dict | None = None,
     ) -> dict:
         """Writes what a ranker of `scenario` would have seen at `as_of`; returns the binary's report.
 
-        `space` is a folder of `embeddings.write`, trained on nothing after `as_of`.
+        `space` is a folder of `embeddings.write`, trained on nothing after `as_of`; None where those in the data folder
+        are.
         """
-        spec = json.loads((space / "space.json").read_text())
-        visitor = spec["visitor"]
-        vectors = f"{spec['space']}={space / 'vectors.npy'},{space / 'ids.json'},{visitor['alpha']},{visitor['regularization']}"
+        vectors = []
+        if space is not None:
+            spec = json.loads((space / "space.json").read_text())
+            visitor, files = spec["visitor"], f"{space / 'vectors.npy'},{space / 'ids.json'}"
+            vectors = ["--embeddings", f"{spec['space']}={files},{visitor['alpha']},{visitor['regularization']}"]
         report = self._run(
             "export", "training", "--data", self.data, "--scenario", scenario, "--as-of", as_of,
-            "--horizon-days", horizon_days, "--group", group, "--features", features, "--embeddings", vectors,
+            "--horizon-days", horizon_days, "--group", group, "--features", features, *vectors,
             "--out", out, "--parameters", json.dumps(parameters or {}),
         )  # fmt: skip
         return json.loads(report.strip().splitlines()[-1])

@@ -56,3 +56,20 @@ def strengths(path: Path) -> dict[str, dict[str, float]]:
         for item in items_of(event):
             row[item] = row.get(item, 0.0) + weight
     return table
+
+
+def sequences(path: Path) -> dict[str, list[str]]:
+    """Each visitor's items in the order of their times, those of no strength left out; the lines of an order follow one
+    another. An item twice in a row counts once."""
+    timed: dict[str, list[tuple[float, int, str]]] = {}
+    for event in read(path):
+        visitor = visitor_of(event)
+        if event["type"] not in STRENGTH or visitor is None:
+            continue
+        row = timed.setdefault(visitor, [])
+        row.extend((event.get("time") or 0, len(row) + at, item) for at, item in enumerate(items_of(event)))
+    found = {}
+    for visitor, row in timed.items():
+        items = [item for _, _, item in sorted(row)]
+        found[visitor] = [item for at, item in enumerate(items) if at == 0 or items[at - 1] != item]
+    return found

@@ -19,7 +19,18 @@ class PushError(Exception):
 
 def put(url: str, body: bytes, content_type: str, timeout: float = 600.0) -> dict:
     """`PUT` of a body; the answer as JSON. Raises PushError for anything but success."""
-    request = urllib.request.Request(url, data=body, method="PUT", headers={"Content-Type": content_type})
+    return send("PUT", url, body, content_type, timeout)
+
+
+def lines(server: str, method: str, path: str, rows: list[dict]) -> dict:
+    """Sends rows as NDJSON: the catalogue, events."""
+    body = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    return send(method, f"{server.rstrip('/')}{path}", body, "application/x-ndjson")
+
+
+def send(method: str, url: str, body: bytes, content_type: str, timeout: float = 600.0) -> dict:
+    """A request with a body; the answer as JSON. Raises PushError for anything but success."""
+    request = urllib.request.Request(url, data=body, method=method, headers={"Content-Type": content_type})
     token = os.environ.get("QIANMIAN_TOKEN")
     if token:
         request.add_header("Authorization", f"Bearer {token}")
@@ -27,9 +38,9 @@ def put(url: str, body: bytes, content_type: str, timeout: float = 600.0) -> dic
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.loads(answer.read() or b"{}")
     except urllib.error.HTTPError as error:
-        raise PushError(f"PUT {url}: {error.code} {error.read().decode(errors='replace')}") from error
+        raise PushError(f"{method} {url}: {error.code} {error.read().decode(errors='replace')}") from error
     except urllib.error.URLError as error:
-        raise PushError(f"PUT {url}: {error.reason}; is the server running there?") from error
+        raise PushError(f"{method} {url}: {error.reason}; is the server running there?") from error
 
 
 def embeddings(server: str, folder: Path, timeout: float = 600.0) -> dict:
@@ -40,6 +51,8 @@ def embeddings(server: str, folder: Path, timeout: float = 600.0) -> dict:
     lines = (json.dumps({"id": i, "vector": v.tolist()}) for i, v in zip(ids, vectors))
     visitor = dict(space["visitor"])
     query = {"metric": space["metric"], "visitor": visitor.pop("kind"), **visitor}
+    if space.get("exact"):
+        query["exact"] = "true"
     url = f"{server.rstrip('/')}/v1/embeddings/{urllib.parse.quote(space['space'])}?{urllib.parse.urlencode(query)}"
     return put(url, ("\n".join(lines) + "\n").encode(), "application/x-ndjson", timeout)
 

@@ -15,7 +15,8 @@ enum Protocol {
     /// Next basket, new items and cart completion on the UCI Online Retail file. Needs a data folder prepared by the
     /// training kit.
     OnlineRetail,
-    /// Leave one out on Amazon Beauty with a published encoder; prepares everything itself.
+    /// Leave one out on Amazon Beauty with a published encoder; prepares everything itself. With --ranked the whole way of
+    /// candidates and a ranker, in a data folder prepared by the training kit.
     AmazonBeauty,
 }
 
@@ -36,6 +37,9 @@ pub(super) struct Evaluate {
     /// the data folder must hold the shop as of then.
     #[arg(long, value_parser = moment, default_value = "2011-11-01")]
     split: TimeMs,
+    /// Amazon Beauty only: ask the ranker that the training kit put into --data.
+    #[arg(long, requires = "data")]
+    ranked: bool,
 }
 
 impl Evaluate {
@@ -52,7 +56,10 @@ impl Evaluate {
             None => {
                 let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
                 // The protocol asks at the split, not today: ages and decayed counts are read as of then.
-                let frozen_clock = (self.protocol == Protocol::OnlineRetail).then_some(self.split);
+                let frozen_clock = match self.protocol {
+                    Protocol::OnlineRetail => Some(self.split),
+                    Protocol::AmazonBeauty => self.ranked.then_some(amazon_beauty::RANKED_AT),
+                };
                 let config = Config { listen, data, frozen_clock, strategy_wall_ms: 10_000, ..Config::load(None)? };
                 let app = App::open(config)?;
                 runtime.block_on(start(&app))?
@@ -61,6 +68,7 @@ impl Evaluate {
         let client = Client::new(&url);
         let lines = match self.protocol {
             Protocol::OnlineRetail => online_retail::run(&client, &self.dataset, self.split)?,
+            Protocol::AmazonBeauty if self.ranked => amazon_beauty::ranked(&client, &self.dataset)?,
             Protocol::AmazonBeauty => amazon_beauty::run(&client, &self.dataset)?,
         };
         print_summary("quality", &lines);

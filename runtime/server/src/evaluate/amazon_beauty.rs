@@ -1,11 +1,12 @@
 //! Protocol `amazon-beauty`: leave one out, full ranking, with a published sequential model served by us. The same
-//! encoder is asked once over an exact scan and once over the graph.
+//! encoder is asked once over an exact scan and once over the graph. [`ranked`] asks a server that the training kit
+//! prepared instead: candidates of many sources and a ranker, fitted on what precedes the last two items.
 
 use super::{Client, Line, Ranked, mean};
 use crate::import::amazon_beauty::{read, sequences};
 use crate::recommend::{RecommendRequest, answer::VisitorIds};
 use anyhow::Context;
-use qianmian_core::Event;
+use qianmian_core::{Event, TimeMs};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -63,6 +64,62 @@ pub fn run(client: &Client, folder: &Path) -> anyhow::Result<Vec<Line>> {
         }
     }
     Ok(report)
+}
+
+/// The scenario of [`ranked`].
+pub const RANKED: &str = "beauty-next";
+/// When [`ranked`] asks: a day after the last item any visitor is known by.
+pub const RANKED_AT: TimeMs = 1_388_534_400_000 + 30 * 86_400_000;
+/// Items a question brings; older ones are only kept out of the answer.
+const BROUGHT: usize = 100;
+
+/// Asks [`RANKED`] of a server whose data folder the training kit made. Each visitor brings every item but the last, in
+/// order, and the last is to be found among all items they have not had.
+///
+/// # Errors
+/// When a file cannot be read or a request fails.
+pub fn ranked(client: &Client, folder: &Path) -> anyhow::Result<Vec<Line>> {
+    let sequences = sequences(folder)?;
+    let requests: Vec<RecommendRequest> = sequences
+        .iter()
+        .map(|(visitor, items)| {
+            let known = &items[..items.len() - 1];
+            let (older, brought) = known.split_at(known.len().saturating_sub(BROUGHT));
+            RecommendRequest {
+                scenario: RANKED.to_owned(),
+                visitor: Some(VisitorIds { id: Some(visitor.clone()), anonymous_id: None }),
+                items: brought.to_vec(),
+                exclude: older.to_vec(),
+                limit: Some(20),
+                ..RecommendRequest::default()
+            }
+        })
+        .collect();
+    let ranked: Vec<Ranked> = client
+        .recommend_all(&requests, RANKED)?
+        .iter()
+        .zip(&sequences)
+        .map(|(list, (_, items))| {
+            let last = items.last().map(String::as_str).unwrap_or_default();
+            Ranked::new(list, &HashSet::from([last]))
+        })
+        .collect();
+    // Sequential rules, the best simple baseline of the data when fitted on the same part of it.
+    let references = [("hr", 5, 0.0552, None), ("hr", 10, 0.0744, Some(0.115)), ("hr", 20, 0.0964, None)]
+        .into_iter()
+        .chain([("ndcg", 5, 0.0405, None), ("ndcg", 10, 0.0467, Some(0.070)), ("ndcg", 20, 0.0522, None)]);
+    let line = |(metric, k, theirs, target): (&str, usize, f64, Option<f64>)| {
+        let ours = if metric == "hr" { mean(&ranked, |r| r.hit(k)) } else { mean(&ranked, |r| r.ndcg(k)) };
+        Line::quality(
+            "amazon-beauty/ranked",
+            &format!("{metric}@{k}"),
+            ours,
+            "sequential rules (numpy)",
+            theirs,
+            target,
+        )
+    };
+    Ok(references.map(line).collect())
 }
 
 fn prepare(client: &Client, folder: &Path) -> anyhow::Result<()> {

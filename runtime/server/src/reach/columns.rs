@@ -22,6 +22,14 @@ impl Columns for LiveReach {
                 None => vec![f32::NAN; rows.len()],
             }));
         }
+        if let Some(space) = name.strip_prefix("anchor.near_last.") {
+            let generation = self.space(space)?;
+            let last = ctx.request.items.last().and_then(|row| generation.vector(*row));
+            return Ok(ColumnValues::Numbers(match last {
+                Some(query) => generation.dots(query, rows),
+                None => vec![f32::NAN; rows.len()],
+            }));
+        }
         self.state.folds.column(&self.catalogue(), ctx, rows, name).ok_or_else(|| ReachError::Unknown {
             what: "column",
             name: name.to_owned(),

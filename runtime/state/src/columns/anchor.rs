@@ -12,9 +12,11 @@ use std::hash::Hasher;
 const ANCHORS: usize = 100;
 /// The last lines of a cart, which say most.
 const LAST: usize = 5;
+/// What an anchor weighs against the one after it, in the columns that fade.
+const FADE: f32 = 0.7;
 
 /// The columns computed together from the bought-together counts, in this order.
-const BOUGHT: [&str; 8] = [
+const BOUGHT: [&str; 11] = [
     "similarity",
     "similarity_max",
     "similarity_last5",
@@ -23,6 +25,9 @@ const BOUGHT: [&str; 8] = [
     "together_last5",
     "confidence",
     "confidence_max",
+    "similarity_last",
+    "similarity_faded",
+    "together_faded",
 ];
 
 impl Folds {
@@ -57,6 +62,7 @@ impl Folds {
             "next_similarity" => self.counted_with(Relation::Next, anchors, rows),
             "next_similarity_last" => self.counted_with(Relation::Next, last(anchors, 1), rows),
             "next_similarity_last5" => self.counted_with(Relation::Next, last(anchors, LAST), rows),
+            "next_similarity_faded" => self.next_faded(anchors, rows),
             "same_category" => share(&|at| catalogue.categories[at].first().copied().unwrap_or(0)),
             "same_brand" => share(&|at| catalogue.brand[at]),
             "price_ratio" => {
@@ -80,12 +86,14 @@ impl Folds {
         let mut next = || columns.next().unwrap_or_default();
         let (sum, max, last, together) = (next(), next(), next(), next());
         let (recent, together_last, mean, highest) = (next(), next(), next(), next());
+        let (newest, similarity_faded, together_faded) = (next(), next(), next());
         let bought = self.bought();
         let fading = fading(ctx.now);
         let places = Places::new(rows);
         let totals: Vec<f32> = rows.iter().map(|row| bought.total(row.0)).collect();
         for (place, anchor) in anchors.iter().enumerate() {
             let is_last = place + LAST >= anchors.len();
+            let weight = faded(place, anchors.len());
             let own = bought.total(anchor.0);
             places.shared(bought.partners(anchor.0), rows, |at, pair| {
                 let count = pair.count();
@@ -98,6 +106,11 @@ impl Folds {
                     last[at] += similarity;
                     together_last[at] += count;
                 }
+                if place + 1 == anchors.len() {
+                    newest[at] += similarity;
+                }
+                similarity_faded[at] += similarity * weight;
+                together_faded[at] += count * weight;
                 let confidence = count / own.max(1.0);
                 mean[at] += confidence;
                 highest[at] = highest[at].max(confidence);
@@ -112,13 +125,28 @@ impl Folds {
     }
 
     fn counted_with(&self, relation: Relation, anchors: &[ItemRow], rows: &[ItemRow]) -> ColumnValues {
+        self.weighted_with(relation, anchors, rows, |_| 1.0)
+    }
+
+    fn next_faded(&self, anchors: &[ItemRow], rows: &[ItemRow]) -> ColumnValues {
+        self.weighted_with(Relation::Next, anchors, rows, |place| faded(place, anchors.len()))
+    }
+
+    /// Similarity with each anchor times what its place weighs.
+    fn weighted_with(
+        &self,
+        relation: Relation,
+        anchors: &[ItemRow],
+        rows: &[ItemRow],
+        weight: impl Fn(usize) -> f32,
+    ) -> ColumnValues {
         let pairs = self.counted(relation);
         let mut sums = vec![0f32; rows.len()];
         let places = Places::new(rows);
-        for anchor in anchors {
-            let own = pairs.total(anchor.0);
+        for (place, anchor) in anchors.iter().enumerate() {
+            let (own, weight) = (pairs.total(anchor.0), weight(place));
             places.shared(pairs.partners(anchor.0), rows, |at, count| {
-                sums[at] += cosine(*count, own, pairs.total(rows[at].0));
+                sums[at] += weight * cosine(*count, own, pairs.total(rows[at].0));
             });
         }
         ColumnValues::Numbers(sums)
@@ -171,6 +199,11 @@ impl Places {
 /// The last `count` of them, or all.
 fn last(anchors: &[ItemRow], count: usize) -> &[ItemRow] {
     &anchors[anchors.len().saturating_sub(count)..]
+}
+
+/// What the anchor at `place` of `count` weighs: the last one 1, each before it less.
+fn faded(place: usize, count: usize) -> f32 {
+    FADE.powi((count - 1 - place) as i32)
 }
 
 fn digest(rows: &[ItemRow]) -> u64 {

@@ -189,6 +189,10 @@ fn anchor_columns() {
     for name in ["anchor.similarity", "anchor.similarity_max", "anchor.similarity_last5"] {
         case.is(name, [cup, tea, 0.0, cup, 0.0]);
     }
+    // tea1, the last, goes with tea2 and cup1; cup1, the one before it, with tea1
+    case.is("anchor.similarity_last", [0.0, tea, 0.0, cup, 0.0]);
+    case.is("anchor.similarity_faded", [0.7 * cup, tea, 0.0, cup, 0.0]);
+    case.is("anchor.together_faded", [0.7, 1.0, 0.0, 1.0, 0.0]);
     for name in ["anchor.together", "anchor.together_last5"] {
         case.is(name, [1.0, 1.0, 0.0, 1.0, 0.0]);
     }
@@ -205,6 +209,8 @@ fn anchor_columns() {
     assert!((got[3] - next(1.0, 3.0, 1.0)).abs() < 1e-6, "{got:?}");
     let ColumnValues::Numbers(last) = case.read("anchor.next_similarity_last") else { panic!() };
     assert!(last[0] == 0.0 && (last[1] - next(2.0, 3.0, 2.0)).abs() < 1e-6, "{last:?}");
+    let ColumnValues::Numbers(faded) = case.read("anchor.next_similarity_faded") else { panic!() };
+    assert!((faded[0] - 0.7 * next(0.5, 1.0, 3.0)).abs() < 1e-6 && (faded[3] - got[3]).abs() < 1e-6, "{faded:?}");
     case.is("anchor.next_similarity_last5", got.try_into().unwrap());
     case.is("anchor.same_category", [0.5, 0.5, 0.5, 0.5, 0.5]);
     case.is("anchor.same_brand", [0.5, 0.5, NAN, 0.5, NAN]);
