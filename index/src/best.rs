@@ -37,8 +37,11 @@ impl Best {
         score >= self.floor
     }
 
-    /// Sets the bar by what was found so far.
+    /// Sets the bar by what was found so far. Costs nothing when that is nothing new.
     pub fn settle(&mut self) {
+        if self.found.len() == self.k && self.floor > f32::NEG_INFINITY {
+            return;
+        }
         self.cut();
         if self.found.len() >= self.k && self.k > 0 {
             self.floor = self.found.iter().map(|found| found.0).fold(f32::INFINITY, f32::min);

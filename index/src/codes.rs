@@ -111,8 +111,22 @@ impl Codes {
     /// Higher is better; comparable between the vectors of one query only.
     #[inline(always)]
     pub fn score<I: Isa>(&self, isa: I, query: &CodeQuery, at: u32) -> f32 {
+        isa.dot_codes(self.row(at), &query.weights) as f32
+    }
+
+    /// The same of four at once.
+    #[inline(always)]
+    pub fn score_four<I: Isa>(&self, isa: I, query: &CodeQuery, at: [u32; 4]) -> [f32; 4] {
+        let [a, b, c, d] = at;
+        let query = &query.weights[..self.stride];
+        let [a, b, c, d] = isa.dot_four([self.row(a), self.row(b), self.row(c), self.row(d)], query);
+        [a as f32, b as f32, c as f32, d as f32]
+    }
+
+    #[inline(always)]
+    fn row(&self, at: u32) -> &[i8] {
         let from = self.start + at as usize * self.stride;
-        isa.dot_codes(&self.values[from..from + self.stride], &query.weights) as f32
+        &self.values[from..from + self.stride]
     }
 
     /// Asks for the codes at `at`, all of their lines up to a few.
@@ -199,14 +213,20 @@ impl Work for CodeBlock<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        for (at, out) in (self.from as u32..).zip(self.out) {
+        let (fours, rest) = self.out.as_chunks_mut::<4>();
+        let mut at = self.from as u32;
+        for out in fours {
+            *out = self.codes.score_four(isa, self.query, [at, at + 1, at + 2, at + 3]);
+            at += 4;
+        }
+        for (at, out) in (at..).zip(rest) {
             *out = self.codes.score(isa, self.query, at);
         }
     }
 }
 
-/// How many codes ahead of those being scored are asked for.
-const AHEAD: usize = 16;
+/// How many fours of codes ahead of those being scored are asked for.
+const AHEAD: usize = 4;
 
 /// Scores the codes at `at`, none of them [`MISSING`].
 pub(crate) struct CodesAt<'a> {
@@ -221,11 +241,17 @@ impl Work for CodesAt<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        for (i, (&at, out)) in self.at.iter().zip(self.out).enumerate() {
-            debug_assert!(at != MISSING, "callers look rows up first");
-            if let Some(&next) = self.at.get(i + AHEAD) {
-                self.codes.prefetch(isa, next);
+        let ((fours, rest), (out, out_rest)) = (self.at.as_chunks::<4>(), self.out.as_chunks_mut::<4>());
+        for (i, (&at, out)) in fours.iter().zip(out).enumerate() {
+            debug_assert!(!at.contains(&MISSING), "callers look rows up first");
+            if let Some(&next) = fours.get(i + AHEAD) {
+                for next in next {
+                    self.codes.prefetch(isa, next);
+                }
             }
+            *out = self.codes.score_four(isa, self.query, at);
+        }
+        for (&at, out) in rest.iter().zip(out_rest) {
             *out = self.codes.score(isa, self.query, at);
         }
     }

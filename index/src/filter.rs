@@ -132,12 +132,11 @@ impl Selection {
     }
 
     /// The positions, ascending.
-    pub fn positions(&self) -> impl Iterator<Item = u32> {
-        let (list, bits) = match &self.list {
-            Some(list) => (list.as_slice(), [].as_slice()),
-            None => ([].as_slice(), self.bits.as_slice()),
-        };
-        list.iter().copied().chain(ones(bits))
+    pub fn positions(&self) -> Positions<'_> {
+        match &self.list {
+            Some(list) => Positions { list, words: &[], from: 0 },
+            None => Positions { list: &[], words: &self.bits, from: 0 },
+        }
     }
 }
 
@@ -161,6 +160,34 @@ fn ones(bits: &[u64]) -> impl Iterator<Item = u32> {
             at
         })
     })
+}
+
+/// What is left of the positions of a [`Selection`].
+pub(crate) struct Positions<'a> {
+    list: &'a [u32],
+    words: &'a [u64],
+    /// Of the first bit of `words`.
+    from: u32,
+}
+
+impl Positions<'_> {
+    /// Appends the next ones, at least `some` and at most 63 more; fewer only at the end.
+    pub fn next_into(&mut self, out: &mut Vec<u32>, some: usize) {
+        let (now, later) = self.list.split_at(some.min(self.list.len()));
+        out.extend_from_slice(now);
+        self.list = later;
+        let enough = out.len() + some;
+        while let Some((&word, later)) = self.words.split_first()
+            && out.len() < enough
+        {
+            let mut word = word;
+            while word != 0 {
+                out.push(self.from + word.trailing_zeros());
+                word &= word - 1;
+            }
+            (self.words, self.from) = (later, self.from + 64);
+        }
+    }
 }
 
 #[cfg(test)]

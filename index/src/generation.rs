@@ -6,8 +6,9 @@ use crate::error::{IndexError, Reason};
 use crate::filter::Filter;
 use crate::isa::dispatch;
 use crate::kernel::{MISSING, Score, ScoreAt, ScoreBlock};
-use crate::overlay::{Change, Dead, Recent, Updated};
+use crate::overlay::{Change, Dead, Updated};
 use crate::plan::{Found, Plan, Way};
+use crate::recent::{Bounds, BoundsOf, PIECE, Recent};
 use crate::search::{Keep, Search};
 use crate::spec::{Metric, Mode};
 use qianmian_core::ItemRow;
@@ -283,24 +284,37 @@ impl Generation {
         if scattered { width.saturating_mul(2) } else { width }
     }
 
-    /// Scores every recent row that is let through; how many were scored.
+    /// Weighs every recent row; how many there were. Exact whatever the codes say: they only tell what need not be scored.
     fn scan_recent(&self, padded: &[f32], query: &Query<'_>, best: &mut Best) -> usize {
         let (arch, metric) = (self.base().arch, self.metric());
-        best.settle();
+        let coded = query.codes && query.mode != Mode::Exact;
+        let bounds = coded.then(|| Bounds::new(padded, self.dim(), metric));
         let mut scored = 0;
         for piece in self.recent.pieces() {
-            let mut scores = [0f32; 64];
-            let out = &mut scores[..piece.rows.len().min(64)];
-            arch.dispatch(ScoreBlock { metric, vectors: &piece.vectors, query: padded, from: 0, out });
-            scored += out.len();
-            for (&row, score) in piece.rows.iter().zip(out) {
+            scored += PIECE;
+            // What was found in the last pieces raises the bar for this one.
+            best.settle();
+            let mut scores = [0f32; PIECE];
+            match &bounds {
+                Some(bounds) => scores = dispatch(arch, BoundsOf { piece, bounds }),
+                None => {
+                    let out = &mut scores[..];
+                    arch.dispatch(ScoreBlock { metric, vectors: &piece.vectors, query: padded, from: 0, out });
+                }
+            }
+            for ((at, &row), &most) in (0u32..).zip(&piece.rows).zip(&scores) {
+                // A bound that is not a number bounds nothing.
+                if row == MISSING || !(most.is_nan() || best.may_take(most)) {
+                    continue;
+                }
+                let exact = || arch.dispatch(Score(metric, piece.vectors.padded(at), padded));
+                let score = if coded { exact() } else { most };
                 let item = ItemRow(row);
-                if best.may_take(*score)
-                    && row != MISSING
+                if best.may_take(score)
                     && query.filter.is_none_or(|filter| filter.contains(item))
                     && query.keep.is_none_or(|keep| keep(item))
                 {
-                    best.offer_one(row, *score);
+                    best.offer_one(row, score);
                 }
             }
         }

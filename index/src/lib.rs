@@ -26,6 +26,7 @@ mod isa;
 mod kernel;
 mod overlay;
 mod plan;
+mod recent;
 mod search;
 mod spaces;
 mod spec;

@@ -88,10 +88,11 @@ pub struct Found {
 
 /// Rows in memory order that take as long to score as one more place in the pool of a walk, exactly and by codes.
 pub(crate) const ROWS_PER_PLACE: usize = 80;
-pub(crate) const CODES_PER_PLACE: usize = 50;
+pub(crate) const CODES_PER_PLACE: usize = 65;
 
 /// The same for rows here and there.
-pub(crate) const GATHERED_PER_PLACE: usize = 30;
+pub(crate) const GATHERED_PER_PLACE: usize = 25;
+pub(crate) const GATHERED_CODES_PER_PLACE: usize = 50;
 
 /// Rows asked to learn how much a closure lets through.
 pub(crate) const SAMPLE: usize = 256;
@@ -108,6 +109,15 @@ pub(crate) const FEW_ROWS: usize = 256;
 
 /// A walk's pool is right at its beginning: the last row of a result must stand within this share of it.
 pub(crate) const GOOD_PART: f32 = 0.5;
+
+/// Width at which a walk finds `k` rows of the share it is told within [`GOOD_PART`] of its pool, with three standard
+/// deviations to spare when they lie there by chance.
+pub(crate) fn width_for(k: usize, share: f32) -> usize {
+    let k = k as f32;
+    let spare = 3.0 * (k * (1.0 - share).max(0.0)).sqrt();
+    // The conversion saturates.
+    ((k + spare) / share / GOOD_PART).ceil() as usize
+}
 
 /// A search that will cost more than so many narrow walks begins with one.
 pub(crate) const LOOK: usize = 5;

@@ -86,6 +86,7 @@ impl Search<'_> {
     fn places_to_score_all(&self, share: f32) -> usize {
         let n = self.base.len();
         match (self.selection, self.mode, self.codes) {
+            (Some(_), Mode::Auto, Some(_)) => (n as f32 * share) as usize / plan::GATHERED_CODES_PER_PLACE,
             (Some(_), ..) => (n as f32 * share) as usize / plan::GATHERED_PER_PLACE,
             (None, Mode::Auto, Some(_)) => n / plan::CODES_PER_PLACE,
             _ => n / plan::ROWS_PER_PLACE,
@@ -104,8 +105,9 @@ impl Search<'_> {
         }
         loop {
             // One of the sample at least, lest the width be infinite.
-            let wanted = narrow as f32 / share.max(1.0 / plan::SAMPLE as f32);
-            let mut width = (wanted.ceil() as usize).clamp(narrow, n);
+            let wanted = plan::width_for(self.k, share.max(1.0 / plan::SAMPLE as f32));
+            // Never the same width again.
+            let mut width = wanted.max(plan.width + plan.width / 2).clamp(narrow, n);
             let all = self.places_to_score_all(plan.share);
             if self.mode == Mode::Auto && narrow >= all {
                 return false;
@@ -154,8 +156,7 @@ impl Search<'_> {
             if width == n || plan.retries == 3 {
                 return false;
             }
-            // Never the same width again.
-            share = near.min(share).max(1.0 / plan::SAMPLE as f32).min(narrow as f32 / (1.5 * width as f32));
+            share = near.min(share);
         }
     }
 
@@ -229,7 +230,7 @@ impl Search<'_> {
         loop {
             block.clear();
             if let Some(positions) = &mut positions {
-                block.extend(positions.by_ref().take(BLOCK));
+                positions.next_into(&mut block, BLOCK - 63);
             } else {
                 block.extend(from as u32..(from + BLOCK).min(n) as u32);
             }

@@ -74,6 +74,7 @@ impl Spaces {
         loop {
             if let Some(cell) = self.cells.load().get(&name) {
                 cell.live.rcu(|old| Arc::clone(if old.number() > new.number() { old } else { &new }));
+                cell.writing.forget();
                 return Arc::clone(cell);
             }
             // The first generation of a space: another thread may be adding it too, so look again.

@@ -6,7 +6,7 @@ use crate::error::IndexError;
 use crate::generation::Generation;
 use crate::overlay::{Change, Updated};
 use crate::spaces::{Cell, Spaces};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The recent rows are folded into a small build of their own while those since the last whole build are less than
@@ -20,6 +20,22 @@ pub(crate) struct Writing {
     since: Mutex<Option<Vec<Change>>>,
     /// Held by whoever rebuilds.
     rebuilding: Mutex<()>,
+    /// What updates replaced and searches may still hold: taking it down, piece by piece, is not for a search to do.
+    retired: Mutex<Vec<Arc<Generation>>>,
+}
+
+impl Writing {
+    /// Takes down what no search holds any more.
+    fn retire(&self, old: Arc<Generation>) {
+        let mut retired = lock(&self.retired);
+        retired.push(old);
+        retired.retain(|old| Arc::strong_count(old) > 1);
+    }
+
+    /// Leaves what was replaced to the searches that hold it: it would keep a build that is not served in memory.
+    pub(crate) fn forget(&self) {
+        lock(&self.retired).clear();
+    }
 }
 
 /// A lock whose holder died guards nothing that is half done: generations are whole.
@@ -54,7 +70,7 @@ impl Spaces {
         let cell = self.cell(space)?;
         let mut since = lock(&cell.writing.since);
         let (new, done) = cell.live.load().changed(changes);
-        cell.live.store(new.into());
+        cell.writing.retire(cell.live.swap(new.into()));
         if let Some(since) = since.as_mut() {
             since.extend_from_slice(changes);
         }
@@ -95,6 +111,7 @@ impl Spaces {
             took: began.elapsed(),
         };
         cell.live.store(new.into());
+        cell.writing.forget();
         Ok(Some(report))
     }
 
@@ -121,7 +138,7 @@ impl Spaces {
 
 /// The cell of a space that must be there.
 impl Spaces {
-    fn cell(&self, space: &str) -> Result<std::sync::Arc<Cell>, IndexError> {
+    fn cell(&self, space: &str) -> Result<Arc<Cell>, IndexError> {
         self.find_cell(space).ok_or_else(|| IndexError::Unknown { space: space.to_owned() })
     }
 }

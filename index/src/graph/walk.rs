@@ -16,6 +16,12 @@ const FOLLOWED: u32 = 1 << 31;
 pub(crate) trait Plane {
     /// The score at a position.
     fn score<I: Isa>(&self, isa: I, at: u32) -> f32;
+    /// The scores at four positions.
+    #[inline(always)]
+    fn score_four<I: Isa>(&self, isa: I, at: [u32; 4]) -> [f32; 4] {
+        let [a, b, c, d] = at;
+        [self.score(isa, a), self.score(isa, b), self.score(isa, c), self.score(isa, d)]
+    }
     /// Asks the memory for what [`Plane::score`] will read.
     fn prefetch<I: Isa>(&self, isa: I, at: u32);
 }
@@ -50,6 +56,11 @@ impl Plane for CodePlane<'_> {
     #[inline(always)]
     fn score<I: Isa>(&self, isa: I, at: u32) -> f32 {
         self.codes.score(isa, self.query, at)
+    }
+
+    #[inline(always)]
+    fn score_four<I: Isa>(&self, isa: I, at: [u32; 4]) -> [f32; 4] {
+        self.codes.score_four(isa, self.query, at)
     }
 
     #[inline(always)]
@@ -272,7 +283,15 @@ impl<P: Plane> Work for Walk<'_, P> {
                 graph.prefetch(isa, next & !FOLLOWED);
             }
             scratch.scored += fresh.len();
-            for &to in &fresh {
+            let (fours, rest) = fresh.as_chunks::<4>();
+            for &four in fours {
+                for (score, to) in plane.score_four(isa, four).into_iter().zip(four) {
+                    if let Some(place) = scratch.offer(width, score, to) {
+                        best = best.min(place);
+                    }
+                }
+            }
+            for &to in rest {
                 if let Some(place) = scratch.offer(width, plane.score(isa, to), to) {
                     best = best.min(place);
                 }
