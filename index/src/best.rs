@@ -37,6 +37,11 @@ impl Best {
         score >= self.floor
     }
 
+    /// What [`Self::may_take`] compares with.
+    pub fn floor(&self) -> f32 {
+        self.floor
+    }
+
     /// Sets the bar by what was found so far. Costs nothing when that is nothing new.
     pub fn settle(&mut self) {
         if self.found.len() == self.k && self.floor > f32::NEG_INFINITY {

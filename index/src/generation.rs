@@ -295,12 +295,13 @@ impl Generation {
             // What was found in the last pieces raises the bar for this one.
             best.settle();
             let mut scores = [0f32; PIECE];
-            match &bounds {
-                Some(bounds) => scores = dispatch(arch, BoundsOf { piece, bounds }),
-                None => {
-                    let out = &mut scores[..];
-                    arch.dispatch(ScoreBlock { metric, vectors: &piece.vectors, query: padded, from: 0, out });
-                }
+            if let Some(bounds) = &bounds {
+                let most = dispatch(arch, BoundsOf { piece, bounds, floor: best.floor() });
+                let Some(most) = most else { continue };
+                scores = most;
+            } else {
+                let out = &mut scores[..];
+                arch.dispatch(ScoreBlock { metric, vectors: &piece.vectors, query: padded, from: 0, out });
             }
             for ((at, &row), &most) in (0u32..).zip(&piece.rows).zip(&scores) {
                 // A bound that is not a number bounds nothing.

@@ -23,9 +23,6 @@ const SHARDS: usize = 64;
 /// The largest code; -127 is the smallest.
 const TOP: f64 = 127.0;
 
-/// Codes are padded to this many, as [`Isa::dot_codes`] wants it.
-const LINE: usize = 32;
-
 /// How far rounding may move an `f32` score, as a part of the product of the lengths.
 const ROUNDING: f64 = 1e-5;
 
@@ -44,7 +41,8 @@ pub(crate) struct Piece {
     /// [`MISSING`] for a row that is gone.
     pub rows: [u32; PIECE],
     pub vectors: Vectors,
-    codes: Vec<i8>,
+    /// As [`Isa::dot_pairs`] wants them.
+    codes: Vec<[i8; 2 * PIECE]>,
     /// What a code of a row stands for.
     steps: [f32; PIECE],
     /// Lengths of what the codes of a row leave over, and of the row.
@@ -57,7 +55,7 @@ impl Piece {
         Self {
             rows: [MISSING; PIECE],
             vectors: Vectors::zeros(PIECE, dim),
-            codes: vec![0; PIECE * dim.next_multiple_of(LINE)],
+            codes: vec![[0; 2 * PIECE]; dim.div_ceil(2)],
             steps: [0.0; PIECE],
             errors: [0.0; PIECE],
             norms: [0.0; PIECE],
@@ -69,12 +67,12 @@ impl Piece {
         self.vectors.get_mut(at as u32).copy_from_slice(vector);
         let most = vector.iter().fold(0f32, |most, x| most.max(x.abs()));
         let step = (f64::from(most) / TOP) as f32;
-        let stride = vector.len().next_multiple_of(LINE);
         let (mut error, mut norm) = (0f64, 0f64);
-        for (&x, code) in vector.iter().zip(&mut self.codes[at * stride..]) {
+        for (i, &x) in vector.iter().enumerate() {
             // A step too small for an f32 gives codes of no meaning, and an error that says so.
-            *code = (x / step).round().clamp(-TOP as f32, TOP as f32) as i8;
-            let left = f64::from(x) - f64::from(step) * f64::from(*code);
+            let code = (x / step).round().clamp(-TOP as f32, TOP as f32) as i8;
+            self.codes[i / 2][2 * at + i % 2] = code;
+            let left = f64::from(x) - f64::from(step) * f64::from(code);
             error += left * left;
             norm += f64::from(x) * f64::from(x);
         }
@@ -161,7 +159,7 @@ impl Recent {
 /// A query in whole numbers, and what that leaves uncertain.
 pub(crate) struct Bounds {
     metric: Metric,
-    weights: Vec<i16>,
+    weights: Vec<[i16; 2]>,
     /// What one of the weights stands for.
     unit: f32,
     /// Times the error of a row, and times its length: how far its score may lie above that of its codes.
@@ -187,31 +185,27 @@ impl Bounds {
             squared += f64::from(x) * f64::from(x);
             weight
         };
-        let mut weights: Vec<i16> = query.iter().map(weight).collect();
-        weights.resize(dim.next_multiple_of(LINE), 0);
+        let flat: Vec<i16> = query.iter().map(weight).chain(std::iter::once(0)).collect();
+        let weights = flat.as_chunks().0.to_vec();
         let by_norm = above(left.sqrt() + ROUNDING * squared.sqrt());
         Self { metric, weights, unit, by_error: above(coded.sqrt()), by_norm, squared: squared as f32 }
     }
 }
 
-/// At most this the rows of a piece score; NaN where nothing can be said.
+/// At most this the rows of a piece score, NaN where nothing can be said; `None` when all are below the floor.
 pub(crate) struct BoundsOf<'a> {
     pub piece: &'a Piece,
     pub bounds: &'a Bounds,
+    pub floor: f32,
 }
 
 impl Work for BoundsOf<'_> {
-    type Output = [f32; PIECE];
+    type Output = Option<[f32; PIECE]>;
 
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) -> [f32; PIECE] {
-        let Self { piece, bounds } = self;
-        let stride = bounds.weights.len();
-        let mut sums = [0i32; PIECE];
-        for (sums, codes) in sums.as_chunks_mut::<4>().0.iter_mut().zip(piece.codes.chunks_exact(4 * stride)) {
-            let ((a, b), (c, d)) = (codes[..2 * stride].split_at(stride), codes[2 * stride..].split_at(stride));
-            *sums = isa.dot_four([a, b, c, d], &bounds.weights);
-        }
+    fn run<I: Isa>(self, isa: I) -> Option<[f32; PIECE]> {
+        let Self { piece, bounds, floor } = self;
+        let sums = isa.dot_pairs(&piece.codes, &bounds.weights);
         let mut most = [0f32; PIECE];
         for (at, most) in most.iter_mut().enumerate() {
             // In this order, lest two small numbers become nothing; what does become nothing is less than the last term.
@@ -224,7 +218,11 @@ impl Work for BoundsOf<'_> {
                 *most = 2.0 * *most - (bounds.squared + norm * norm) * (1.0 - ROUNDING as f32);
             }
         }
-        most
+        let mut below = true;
+        for &most in &most {
+            below &= most < floor;
+        }
+        (!below).then_some(most)
     }
 }
 
@@ -270,7 +268,8 @@ mod tests {
                 let padded = Vectors::single(&query);
                 let bounds = Bounds::new(padded.padded(0), dim, metric);
                 for arch in all() {
-                    let most = dispatch(arch, BoundsOf { piece: &piece, bounds: &bounds });
+                    let most = dispatch(arch, BoundsOf { piece: &piece, bounds: &bounds, floor: f32::NEG_INFINITY });
+                    let most = most.expect("nothing is below");
                     for (at, most) in (0u32..).zip(most) {
                         let exact = arch.dispatch(Score(metric, piece.vectors.padded(at), padded.padded(0)));
                         prop_assert!(exact <= most || most.is_nan(), "{arch:?}: {exact} above {most}");

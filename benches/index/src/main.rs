@@ -13,6 +13,7 @@ mod life;
 mod lines;
 mod peer;
 mod speed;
+mod updates;
 
 use anyhow::Context;
 use data::Data;

@@ -165,7 +165,7 @@ pub fn measure(
     if data.rows() >= 30_000 {
         lines.extend(crate::filters::measure(data, &generation, peer, work, 3)?);
         drop(generation);
-        lines.extend(life::updates(data, &spaces, if quick { 5 } else { 10 })?);
+        lines.extend(crate::updates::updates(data, &spaces, if quick { 5 } else { 10 })?);
     }
     let points = engines.iter().zip(&curves).map(|(engine, runs)| {
         let last = runs.last().into_iter().flatten();

@@ -20,9 +20,11 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 const KIND: &str = "embeddings";
-/// Recent rows, as a share of the space, from which on they are taken into a graph; fewer than [`LEAST_RECENT`] never are.
+/// Recent rows, as a share of the space, from which on they are taken into a graph; fewer than [`LEAST_RECENT`] never are,
+/// and [`MOST_RECENT`] always: scanning them takes about as long as a walk.
 const RECENT_SHARE: usize = 20;
 const LEAST_RECENT: usize = 500;
+const MOST_RECENT: usize = 10_000;
 
 /// How a space compares and how it sees a visitor.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -251,7 +253,7 @@ impl EmbeddingStore {
 
     fn renew_when_much(self: &Arc<Self>, space: &str, recent: usize) {
         let vectors = self.spaces.space(space).map_or(0, |generation| generation.len());
-        if recent >= LEAST_RECENT.max(vectors / RECENT_SHARE) {
+        if recent >= (vectors / RECENT_SHARE).clamp(LEAST_RECENT, MOST_RECENT) {
             self.renew_behind(space);
         }
     }
