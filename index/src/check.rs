@@ -60,7 +60,9 @@ impl Base {
         let none: Option<&Dead> = None;
         let query = self.vectors.padded(at);
         let codes = self.codes.as_ref();
-        Search { base: self, query, k, mode, width, selection: None, keep: None, codes, dead: none }.run(&mut best);
+        let search =
+            Search { base: self, query, k, mode, width, selection: None, barred: None, keep: None, codes, dead: none };
+        search.run(&mut best);
         best.take()
     }
 }

@@ -42,7 +42,10 @@ pub struct Query<'a> {
     pub mode: Mode,
     /// Only these rows.
     pub filter: Option<&'a Filter>,
-    /// Only rows this is true for: for what changes too quickly for a bitmap. Asked after `filter`.
+    /// Never these rows. For what changes with time and bars few: a filter beside it stays what it is, with all that was
+    /// worked out for it.
+    pub barred: Option<&'a Filter>,
+    /// Only rows this is true for: for what changes too quickly for a bitmap. Asked after `filter` and `barred`.
     pub keep: Option<Keep<'a>>,
     /// Least width of a walk; the space's `ef_search` when `None`.
     pub width: Option<usize>,
@@ -54,7 +57,7 @@ impl<'a> Query<'a> {
     /// The `k` best of all rows.
     #[must_use]
     pub fn new(vector: &'a [f32], k: usize) -> Self {
-        Self { vector, k, mode: Mode::Auto, filter: None, keep: None, width: None, codes: true }
+        Self { vector, k, mode: Mode::Auto, filter: None, barred: None, keep: None, width: None, codes: true }
     }
 }
 
@@ -254,6 +257,7 @@ impl Generation {
         for part in &self.parts {
             let base = &*part.base;
             let selection = query.filter.map(|filter| filter.selection(base));
+            let barred = query.barred.map(|barred| barred.selection(base));
             let search = Search {
                 base,
                 query: padded,
@@ -261,6 +265,7 @@ impl Generation {
                 mode: query.mode,
                 width: query.width.unwrap_or_else(|| self.width(query, k)).max(1),
                 selection: selection.as_deref(),
+                barred: barred.as_deref().filter(|barred| barred.len > 0),
                 keep: query.keep,
                 codes: base.codes.as_ref().filter(|_| query.codes),
                 dead: (part.dead.len() > 0).then_some(&part.dead),
@@ -280,7 +285,8 @@ impl Generation {
         // Twice k, as the last places of a walk are the poorest.
         let width = self.base().spec.ef_search.max(k.saturating_mul(2));
         // The rows of the highest inner products lie scattered; with some of them left out, more so.
-        let scattered = self.metric() == Metric::Dot && (query.filter.is_some() || query.keep.is_some());
+        let scattered =
+            self.metric() == Metric::Dot && (query.filter.is_some() || query.barred.is_some() || query.keep.is_some());
         if scattered { width.saturating_mul(2) } else { width }
     }
 
@@ -313,6 +319,7 @@ impl Generation {
                 let item = ItemRow(row);
                 if best.may_take(score)
                     && query.filter.is_none_or(|filter| filter.contains(item))
+                    && query.barred.is_none_or(|barred| !barred.contains(item))
                     && query.keep.is_none_or(|keep| keep(item))
                 {
                     best.offer_one(row, score);

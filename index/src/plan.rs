@@ -27,7 +27,8 @@ pub enum Way {
 pub struct Plan {
     /// The way that gave the result.
     pub way: Way,
-    /// Share of the rows that are let through, 0..=1: exact for a [`crate::Filter`], from a sample for a closure.
+    /// Share of the rows that are let through, 0..=1: exact for a [`crate::Filter`], as if spread evenly for what is
+    /// barred, from a sample for a closure.
     pub share: f32,
     /// Share let through among the rows nearest the query, when a walk found out.
     pub share_near: Option<f32>,

@@ -28,6 +28,8 @@ pub(crate) struct Search<'a> {
     /// Of the walk, before what a filter adds.
     pub width: usize,
     pub selection: Option<&'a Selection>,
+    /// Not empty.
+    pub barred: Option<&'a Selection>,
     pub keep: Option<Keep<'a>>,
     /// Of the base, where they may be used.
     pub codes: Option<&'a Codes>,
@@ -51,23 +53,25 @@ impl Search<'_> {
 
     /// Whether anything may be left out.
     fn restricted(&self) -> bool {
-        self.selection.is_some() || self.keep.is_some() || self.dead.is_some()
+        self.selection.is_some() || self.barred.is_some() || self.keep.is_some() || self.dead.is_some()
     }
 
     /// Whether the row at a position may be in the result; the dearest question last.
     #[inline(always)]
     fn lets(&self, at: u32) -> bool {
         self.selection.is_none_or(|selection| selection.contains(at))
+            && self.barred.is_none_or(|barred| !barred.contains(at))
             && self.dead.is_none_or(|dead| !dead.contains(at))
             && self.keep.is_none_or(|keep| keep(ItemRow(self.base.rows[at as usize])))
     }
 
-    /// The share of rows let through.
+    /// The share of rows let through; what is barred or gone counts as spread evenly.
     fn share(&self) -> f32 {
         let n = self.base.len();
         let selected = self.selection.map_or(n, |selection| selection.len);
         let alive = 1.0 - self.dead.map_or(0.0, |dead| dead.len() as f32 / n as f32);
-        let mut share = selected as f32 / n as f32 * alive;
+        let open = 1.0 - self.barred.map_or(0.0, |barred| barred.len as f32 / n as f32);
+        let mut share = selected as f32 / n as f32 * alive * open;
         if let Some(keep) = self.keep {
             // Spread over the layout, so over the clusters.
             let sample = n.min(plan::SAMPLE);
@@ -238,7 +242,7 @@ impl Search<'_> {
                 break;
             }
             // What is selected is not asked about its selection again.
-            if self.keep.is_some() || self.dead.is_some() {
+            if self.keep.is_some() || self.barred.is_some() || self.dead.is_some() {
                 block.retain(|&at| self.lets(at));
             }
             let in_order = !asked_first;

@@ -286,6 +286,46 @@ proptest! {
         prop_assert_eq!(found, &truth[..k.min(truth.len())]);
     }
 
+    /// A filter, what is barred and a closure are the same as one closure, in scans and among recent rows too.
+    #[test]
+    fn bitmaps_equal_a_closure(
+        n in 1usize..1_500,
+        k in 0usize..600,
+        (every, barred, odd) in (1u32..20, 1u32..9, 1u32..5),
+        (filtered, bars, kept): (bool, bool, bool),
+        moved in 0u32..400,
+        seed: u64,
+    ) {
+        let mut random = Random(seed);
+        let mut values: Vec<f32> = (0..n * 8).map(|_| (random.next() % 5) as f32 - 2.0).collect();
+        let query: Vec<f32> = (0..8).map(|_| (random.next() % 5) as f32 - 2.0).collect();
+        let generation = build(SpaceSpec::new("s", Metric::Dot), &values, 8);
+        let moved: Vec<u32> = (0..moved).map(|_| (random.next() % n as u64) as u32).collect();
+        let changes: Vec<crate::Change> = moved.iter().map(|&row| {
+            let vector: Vec<f32> = (0..8).map(|_| (random.next() % 5) as f32 - 2.0).collect();
+            values[row as usize * 8..][..8].copy_from_slice(&vector);
+            crate::Change::Upsert(ItemRow(row), vector)
+        }).collect();
+        let (generation, _) = generation.changed(&changes);
+        let only = crate::Filter::new(rows(n).into_iter().filter(|row| row.0.is_multiple_of(every)));
+        let never = crate::Filter::new(rows(n).into_iter().filter(|row| row.0 % barred == 0));
+        let keep = move |row: ItemRow| row.0 % odd != 1;
+        let all = |row: ItemRow| {
+            (!filtered || row.0.is_multiple_of(every)) && (!bars || row.0 % barred != 0) && (!kept || keep(row))
+        };
+        let truth = brute(Metric::Dot, &values, &query, all);
+        let keep: Option<Keep<'_>> = if kept { Some(&keep) } else { None };
+        let asked = crate::Query {
+            filter: filtered.then_some(&only),
+            barred: bars.then_some(&never),
+            keep,
+            ..crate::Query::new(&query, k)
+        };
+        let found = generation.find(&asked).expect("a good query").rows;
+        let found: Vec<(ItemRow, f64)> = found.iter().map(|f| (f.0, f64::from(f.1))).collect();
+        prop_assert_eq!(found, &truth[..k.min(truth.len())]);
+    }
+
     /// Whatever the walk finds is there once, in order, with its right score, and as many as there are to be had.
     #[test]
     fn walks_lose_and_double_nothing(k in 0usize..400, every in 1u32..2_000, at in 0usize..100) {

@@ -92,6 +92,7 @@ impl App {
             models: models.live(),
             vectors,
             filters: Filters::default(),
+            barred: crate::reach::Barred::default(),
         };
         let app = Self {
             audiences,

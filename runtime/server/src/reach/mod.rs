@@ -1,5 +1,6 @@
 //! What the sandbox may reach: the traits of `core::reach` over the live catalogue, folds, spaces and models.
 
+mod barred;
 mod columns;
 mod features;
 mod filters;
@@ -7,6 +8,7 @@ mod retrieval;
 mod scoring;
 mod visitor_vector;
 
+pub use barred::Barred;
 pub use features::{check_features, feature_matrix, is_set_column};
 pub use filters::Filters;
 pub use visitor_vector::{VisitorVector, VisitorVectors};
@@ -29,6 +31,8 @@ pub struct LiveReach {
     pub vectors: Arc<VisitorVectors>,
     /// The filters of sources.
     pub filters: Filters,
+    /// What may not be shown now.
+    pub barred: Barred,
 }
 
 impl LiveReach {
