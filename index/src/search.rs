@@ -9,7 +9,7 @@ use crate::isa::dispatch;
 use crate::kernel::{ScoreAt, ScoreBlock};
 use crate::overlay::Dead;
 use crate::plan::{self, Plan, Way};
-use crate::spec::Mode;
+use crate::spec::{Metric, Mode};
 use qianmian_core::ItemRow;
 
 /// Rows scored at a time: their scores stay in the first cache.
@@ -109,7 +109,12 @@ impl Search<'_> {
         }
         loop {
             // One of the sample at least, lest the width be infinite.
-            let wanted = plan::width_for(self.k, share.max(1.0 / plan::SAMPLE as f32));
+            let part = share.max(1.0 / plan::SAMPLE as f32);
+            let mut wanted = plan::width_for(self.k, part);
+            if self.base.metric() == Metric::Dot {
+                // The highest inner products lie scattered: a pool as wide as if nothing were left out finds too few.
+                wanted = wanted.max((narrow as f32 / part).ceil() as usize);
+            }
             // Never the same width again.
             let mut width = wanted.max(plan.width + plan.width / 2).clamp(narrow, n);
             let all = self.places_to_score_all(plan.share);
