@@ -121,11 +121,11 @@ mod tests {
     fn items() -> Vec<Item> {
         let item = |n: u32| Item {
             id: format!("i{n}"),
-            stock: Stock { sellable: (n % 3 == 0).then(|| i64::from(n % 2)), ..Stock::default() },
-            valid_from: (n % 5 == 0).then(|| TimeMs::from(n) * 10),
-            valid_to: (n % 7 == 0).then(|| TimeMs::from(n) * 10 + 500),
-            channels: if n % 11 == 0 { vec!["app".into()] } else { Vec::new() },
-            regions: if n % 13 == 0 { vec!["north".into(), "south".into()] } else { Vec::new() },
+            stock: Stock { sellable: n.is_multiple_of(3).then(|| i64::from(n % 2)), ..Stock::default() },
+            valid_from: n.is_multiple_of(5).then(|| TimeMs::from(n) * 10),
+            valid_to: n.is_multiple_of(7).then(|| TimeMs::from(n) * 10 + 500),
+            channels: if n.is_multiple_of(11) { vec!["app".into()] } else { Vec::new() },
+            regions: if n.is_multiple_of(13) { vec!["north".into(), "south".into()] } else { Vec::new() },
             ..Item::default()
         };
         (0..300).map(item).collect()
