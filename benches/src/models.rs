@@ -79,7 +79,7 @@ impl Pair {
         let path = folder.join(format!("{name}.onnx"));
         let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
         let ours = if name == "trees" {
-            let features = (0..50).map(|i| format!("item.f{i}")).collect();
+            let features = (0..50).map(|i| format!("item.f{i}").into()).collect();
             Ours::Ranker(Box::new(Model::load(&bytes, Manifest { features, ..Manifest::new(name, Kind::Ranker) })?))
         } else {
             let visitor: Vec<String> =

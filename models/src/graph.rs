@@ -34,6 +34,8 @@ pub(crate) struct Input {
     pub(crate) datum: DatumType,
     pub(crate) shape: Vec<Option<usize>>,
     pub(crate) side: Side,
+    /// Whether the file may have it in a shape of its own: one dimension for a single number, one row for the visitor's.
+    pub(crate) fits: bool,
 }
 
 impl Input {
@@ -64,7 +66,7 @@ impl Graph {
     /// Imports `bytes`. The error says what is wrong with the file or how it disagrees with `inputs`.
     pub(crate) fn load(bytes: &[u8], inputs: &[Input], outputs: &[String]) -> Result<Self, String> {
         guarded(|| {
-            let Imported { model, rows, outputs } = import(bytes, inputs, outputs)?;
+            let Imported { model, rows, inputs, outputs } = import(bytes, inputs, outputs)?;
             for output in 0..outputs.len() {
                 let got = model.output_fact(output)?.datum_type;
                 ensure!(got == f32::datum_type(), "its output is {got:?}, expected F32");
@@ -75,7 +77,7 @@ impl Graph {
                 Ok(program) => Engine::Program(Box::new(program), Mutex::default()),
                 Err(why) => Engine::Plan(format!("{why:#}"), model.into_optimized()?.into_runnable()?),
             };
-            Ok(Self { inputs: inputs.to_vec(), outputs, engine, trees })
+            Ok(Self { inputs, outputs, engine, trees })
         })
     }
 

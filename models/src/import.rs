@@ -20,6 +20,8 @@ pub(crate) struct Imported {
     pub(crate) model: TypedModel,
     /// Stands for the number of candidates.
     pub(crate) rows: Symbol,
+    /// As the file has them.
+    pub(crate) inputs: Vec<Input>,
     pub(crate) outputs: Vec<String>,
 }
 
@@ -28,7 +30,8 @@ pub(crate) fn import(mut bytes: &[u8], inputs: &[Input], outputs: &[String]) -> 
     let onnx = importer();
     let proto = read(&onnx, &mut bytes)?;
     let mut model = onnx.model_for_proto_model(&proto)?;
-    select_inputs(&mut model, inputs)?;
+    let mut inputs = inputs.to_vec();
+    select_inputs(&mut model, &mut inputs)?;
     let outputs = select_outputs(&mut model, outputs)?;
     let rows = model.symbols.new_with_prefix("rows");
     for (i, input) in inputs.iter().enumerate() {
@@ -40,7 +43,7 @@ pub(crate) fn import(mut bytes: &[u8], inputs: &[Input], outputs: &[String]) -> 
     // It multiplies things side by side one by one, which is slower than putting them together first.
     simplify.passes.retain(|pass| !format!("{pass:?}").starts_with("ConcatThenEinsum"));
     simplify.optimize(&mut model)?;
-    Ok(Imported { model, rows, outputs })
+    Ok(Imported { model, rows, inputs, outputs })
 }
 
 /// What the file says of its inputs: name, type, and dimensions that are numbers; `None` for one that varies.
@@ -59,7 +62,7 @@ pub(crate) fn declared(mut bytes: &[u8], visitor: &[String]) -> TractResult<Vec<
         let shape = dims.iter().map(|dim| dim.as_ref().and_then(|dim| dim.to_usize().ok())).collect();
         let side = if visitor.contains(&name) { Side::Visitor } else { Side::Candidate };
         firsts.push(dims.first().cloned().flatten());
-        inputs.push(Input { name: Some(name), what: "a tensor", datum, shape, side });
+        inputs.push(Input { name: Some(name), what: "a tensor", datum, shape, side, fits: false });
     }
     // A visitor's first dimension that is not the candidates' one is a batch of one.
     let candidates: Vec<Option<TDim>> = inputs
@@ -117,7 +120,7 @@ fn check_operators(onnx: &Onnx, proto: &ModelProto) -> TractResult<()> {
 }
 
 /// Brings the inputs into the order of `wanted` and checks what the file declares of them.
-fn select_inputs(model: &mut InferenceModel, wanted: &[Input]) -> TractResult<()> {
+fn select_inputs(model: &mut InferenceModel, wanted: &mut [Input]) -> TractResult<()> {
     let there: Vec<(String, OutletId)> =
         model.inputs.iter().map(|outlet| (model.node(outlet.node).name.clone(), *outlet)).collect();
     let listed = || there.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -142,6 +145,7 @@ fn select_inputs(model: &mut InferenceModel, wanted: &[Input]) -> TractResult<()
         }
         model.inputs = outlets;
     }
+    fit(model, wanted)?;
     for (outlet, wanted) in model.inputs.clone().into_iter().zip(wanted) {
         let name = model.node(outlet.node).name.clone();
         let fact = model.outlet_fact(outlet)?.clone();
@@ -166,6 +170,33 @@ fn select_inputs(model: &mut InferenceModel, wanted: &[Input]) -> TractResult<()
                     wanted.what
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// Gives inputs that may have it the shape of the file: a single number a row may be of one dimension, and a visitor's input
+/// may have one row where the file does not repeat it for each candidate.
+fn fit(model: &InferenceModel, wanted: &mut [Input]) -> TractResult<()> {
+    let mut firsts = Vec::new();
+    for outlet in &model.inputs {
+        let fact = model.outlet_fact(*outlet)?;
+        let rank = fact.shape.rank().concretize();
+        firsts.push((rank, fact.shape.dims().next().and_then(|dim| dim.concretize())));
+    }
+    let of_candidates: Vec<TDim> = wanted
+        .iter()
+        .zip(&firsts)
+        .filter(|(input, _)| input.side == Side::Candidate)
+        .filter_map(|(_, (_, first))| first.clone())
+        .collect();
+    for (input, (rank, first)) in wanted.iter_mut().zip(&firsts).filter(|(input, _)| input.fits) {
+        if *rank == Some(1) && input.shape.len() == 2 && input.width() == 1 {
+            input.shape.truncate(1);
+        }
+        let one = first.as_ref().is_some_and(|first| first.is_one() || first.to_usize().is_err());
+        if input.side == Side::Visitor && one && !of_candidates.iter().any(|other| Some(other) == first.as_ref()) {
+            input.shape[0] = Some(1);
         }
     }
     Ok(())

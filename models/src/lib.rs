@@ -1,11 +1,13 @@
-//! ONNX models: from columns of features, or from a history of items, to scores and vectors.
+//! ONNX models: from columns to features, or from a history of items, to scores and vectors.
 //!
 //! [`Model::load`] takes the bytes of an ONNX file and a [`Manifest`] that says what its tensors mean, refuses what it
 //! cannot serve, and checks the golden answers the manifest brings. [`Models`] holds the versions that are live and
 //! swaps them atomically. Ensembles of trees ([`trees`]) are evaluated by this crate, everything else by `tract`; this
 //! is the only crate that names it.
 
+mod codes;
 mod error;
+pub mod features;
 mod graph;
 mod import;
 mod kernels;
@@ -19,7 +21,9 @@ pub mod tensors;
 pub mod trees;
 mod validate;
 
+pub use codes::ItemCodes;
 pub use error::ModelError;
+pub use features::{Feature, FeaturePlan};
 pub use graph::Side;
 pub use manifest::{Golden, ItemIds, Kind, Manifest};
 pub use model::Model;

@@ -1,6 +1,7 @@
 //! What an ONNX file does not say of itself: what its tensors mean, and what it must answer.
 
 use crate::ModelError;
+use crate::features::{Feature, check_all};
 use crate::tensors::Tensor;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -22,11 +23,11 @@ pub struct Manifest {
     pub name: String,
     /// What it is for, which fixes its tensors.
     pub kind: Kind,
-    /// Ranker: the columns (docs/columns.md) that make a row, in the order the model was trained with; they must be
-    /// numbers, and a missing value is handed over as NaN.
+    /// Ranker: what makes a row, in the order the model was trained with: names of columns (docs/columns.md) that are
+    /// numbers, a missing one handed over as NaN, and definitions (docs/features.md).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub features: Vec<String>,
-    /// Ranker with several inputs: each with its columns, instead of `features`.
+    pub features: Vec<Feature>,
+    /// Ranker with several inputs: each with its features, instead of `features`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tensors: Vec<Tensor>,
     /// Names of the file's inputs in the order the kind lists them. Empty: as they stand in the file.
@@ -43,10 +44,10 @@ pub struct Manifest {
     /// latest are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// Encoder and scorer: how item ids become the integers of the model.
+    /// Encoder, scorer, and a ranker with features of ids: how item ids become the integers of the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item_ids: Option<ItemIds>,
-    /// Encoder and scorer: number of rows of the embedding table; integers run from 0 (padding) to one less. Absent:
+    /// With `item_ids`: number of rows of the embedding table; integers run from 0 (padding) to one less. Absent:
     /// one more than the length of the list in `item_ids`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<usize>,
@@ -165,13 +166,6 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The columns of a ranker's rows: `features`, or those of the tensors one after the other.
-    #[must_use]
-    pub fn columns(&self) -> Vec<String> {
-        let tensors = self.tensors.iter().flat_map(|tensor| &tensor.features);
-        self.features.iter().chain(tensors).cloned().collect()
-    }
-
     /// Number of embedding rows: `vocabulary`, or what the list in `item_ids` implies.
     #[must_use]
     pub fn rows(&self) -> Option<usize> {
@@ -193,7 +187,7 @@ impl Manifest {
         match self.kind {
             Kind::Ranker => {
                 if self.features.is_empty() && self.tensors.is_empty() {
-                    return wrong("a ranker needs features: the columns of its input, in order".into());
+                    return wrong("a ranker needs features: what its input is made of, in order".into());
                 }
                 if !self.features.is_empty() && !self.tensors.is_empty() {
                     return wrong("features are those of a single input: with tensors, each lists its own".into());
@@ -205,18 +199,8 @@ impl Manifest {
                 if let Some(tensor) = self.tensors.iter().find(outside) {
                     return wrong(format!("tensor {:?}: unknown is outside the vocabulary", tensor.name));
                 }
-                let columns = self.columns();
-                let mut seen = rustc_hash::FxHashSet::default();
-                // Inputs may share a column; one input has it once.
-                let double = match &self.tensors[..] {
-                    [] => columns.iter().find(|f| !seen.insert(f.as_str())),
-                    tensors => tensors.iter().find_map(|tensor| {
-                        seen.clear();
-                        tensor.features.iter().find(|f| !seen.insert(f.as_str()))
-                    }),
-                };
-                if let Some(double) = double {
-                    return wrong(format!("feature {double:?} is listed twice"));
+                if let Err(detail) = check_all(self) {
+                    return wrong(detail);
                 }
             }
             Kind::Encoder if self.length.is_none_or(|l| l == 0) => {
@@ -231,20 +215,20 @@ impl Manifest {
             if self.item_ids.is_none() {
                 return wrong(format!("kind {} needs item_ids: \"numeric\" or a list of item ids", self.kind));
             }
-            match (self.rows(), &self.item_ids) {
-                (None, _) => {
-                    return wrong(format!("kind {} needs vocabulary: its number of embedding rows", self.kind));
-                }
-                (Some(rows), Some(ItemIds::List(ids))) if ids.len() >= rows => {
-                    return wrong(format!(
-                        "item_ids lists {} items but vocabulary {rows} has room for {}",
-                        ids.len(),
-                        rows.saturating_sub(1)
-                    ));
-                }
-                (Some(0), _) => return wrong("vocabulary is 0: it counts the padding, so it is at least 1".into()),
-                _ => {}
+            if self.rows().is_none() {
+                return wrong(format!("kind {} needs vocabulary: its number of embedding rows", self.kind));
             }
+        }
+        match (self.rows(), &self.item_ids) {
+            (Some(rows), Some(ItemIds::List(ids))) if ids.len() >= rows => {
+                return wrong(format!(
+                    "item_ids lists {} items but vocabulary {rows} has room for {}",
+                    ids.len(),
+                    rows.saturating_sub(1)
+                ));
+            }
+            (Some(0), _) => return wrong("vocabulary is 0: it counts the padding, so it is at least 1".into()),
+            _ => {}
         }
         self.golden.as_ref().map_or(Ok(()), |golden| self.validate_golden(golden))
     }

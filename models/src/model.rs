@@ -2,11 +2,11 @@
 
 use crate::ModelError;
 use crate::graph::{Graph, Input, Side};
-use crate::manifest::{Golden, ItemIds, Kind, Manifest, Rule};
+use crate::features::{Feature, FeaturePlan};
+use crate::manifest::{Golden, Kind, Manifest};
 use crate::program::Numbers;
 use crate::tensors::{self, Owned, Tensor};
 use crate::trees::Ensemble;
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use tract_onnx::prelude::DatumType;
 
@@ -15,10 +15,8 @@ use tract_onnx::prelude::DatumType;
 pub struct Model {
     manifest: Manifest,
     engine: Engine,
-    /// Integers of the listed item ids.
-    codes: FxHashMap<String, i64>,
     dimension: usize,
-    columns: Vec<String>,
+    plan: FeaturePlan,
 }
 
 #[derive(Debug)]
@@ -45,17 +43,9 @@ impl Model {
             (Some(trees), Kind::Ranker) => Engine::Trees(Arc::clone(trees)),
             _ => Engine::Graph(Box::new(graph)),
         };
-        let codes = match &manifest.item_ids {
-            Some(ItemIds::List(ids)) => ids.iter().cloned().zip(1..).collect::<FxHashMap<_, _>>(),
-            _ => FxHashMap::default(),
-        };
-        if let Some(ItemIds::List(ids)) = &manifest.item_ids
-            && codes.len() < ids.len()
-        {
-            return Err(ModelError::Manifest { model: manifest.name, detail: "item_ids lists an item twice".into() });
-        }
-        let (dimension, columns) = (manifest.dimension.unwrap_or(0), manifest.columns());
-        let mut model = Self { dimension, columns, manifest, engine, codes };
+        let plan = FeaturePlan::of(&manifest)?;
+        let dimension = manifest.dimension.unwrap_or(0);
+        let mut model = Self { dimension, plan, manifest, engine };
         model.probe().map_err(|e| model.load_error(&format!("a first run failed: {e}")))?;
         if let Some(golden) = &model.manifest.golden {
             model.check(golden)?;
@@ -69,10 +59,16 @@ impl Model {
         &self.manifest
     }
 
-    /// The columns of a ranker's rows, in order; empty for other kinds.
+    /// The names of the numbers of a ranker's rows, in order; empty for other kinds.
     #[must_use]
     pub fn features(&self) -> &[String] {
-        &self.columns
+        self.plan.names()
+    }
+
+    /// What computes those rows; nothing for other kinds.
+    #[must_use]
+    pub fn plan(&self) -> &FeaturePlan {
+        &self.plan
     }
 
     /// Length of the vector an encoder gives or a scorer takes; 0 for a ranker.
@@ -100,14 +96,14 @@ impl Model {
         }
     }
 
-    /// Scores `n` candidates. `features` is row-major, `n` rows of the manifest's columns, NaN where a value is
+    /// Scores `n` candidates. `features` is row-major, `n` rows of [`Self::features`], NaN where a value is
     /// missing. The scores are as the model gives them, which need not be finite; `n` of 0 gives none.
     ///
     /// # Errors
     /// [`ModelError::Kind`], [`ModelError::Input`] when `features` is not `n` rows, [`ModelError::Run`].
     pub fn rank(&self, features: &[f32], n: usize) -> Result<Vec<f32>, ModelError> {
         self.expect_kind(Kind::Ranker)?;
-        let width = self.columns.len();
+        let width = self.plan.names().len();
         if n.checked_mul(width) != Some(features.len()) {
             let got = format!("{} values", features.len());
             return Err(self.input("features", got, format!("{n} rows of {width}")));
@@ -176,11 +172,7 @@ impl Model {
     /// The integer an item id stands for, or `None` when the model does not know the item.
     #[must_use]
     pub fn code(&self, item: &str) -> Option<i64> {
-        let code = match self.manifest.item_ids.as_ref()? {
-            ItemIds::Rule(Rule::Numeric) => item.parse().ok()?,
-            ItemIds::List(_) => *self.codes.get(item)?,
-        };
-        (code > 0 && code < self.vocabulary()).then_some(code)
+        self.plan.codes()?.code(item)
     }
 
     fn vocabulary(&self) -> i64 {
@@ -201,7 +193,7 @@ impl Model {
     fn probe(&mut self) -> Result<(), ModelError> {
         let highest = self.vocabulary() - 1;
         match self.manifest.kind {
-            Kind::Ranker => self.rank(&vec![0.0; self.columns.len()], 1).map(drop),
+            Kind::Ranker => self.rank(&vec![0.0; self.plan.names().len()], 1).map(drop),
             Kind::Encoder => {
                 let dimension = self.encode(&[])?.len();
                 if dimension == 0 {
@@ -296,22 +288,24 @@ impl Model {
 /// What each kind feeds in. An encoder sees one visitor at a time, a scorer too.
 fn inputs(manifest: &Manifest) -> Result<Vec<Input>, String> {
     let (f32, i64) = (DatumType::F32, DatumType::I64);
-    let input = |what, datum, shape, side| Input { name: None, what, datum, shape, side };
+    let input = |what, datum, shape, side| Input { name: None, what, datum, shape, side, fits: false };
     let mut inputs = match manifest.kind {
         Kind::Ranker if !manifest.tensors.is_empty() => {
             let tensor = |tensor: &Tensor| Input {
                 name: Some(tensor.name.clone()),
+                fits: true,
                 ..input(
-                    "columns",
+                    "features",
                     if tensor.ids.is_some() { i64 } else { f32 },
-                    vec![None, Some(tensor.features.len())],
+                    vec![None, Some(tensor.width())],
                     tensor.side,
                 )
             };
             return Ok(manifest.tensors.iter().map(tensor).collect());
         }
         Kind::Ranker => {
-            vec![input("rows of features", f32, vec![None, Some(manifest.features.len())], Side::Candidate)]
+            let width = manifest.features.iter().map(Feature::width).sum();
+            vec![input("rows of features", f32, vec![None, Some(width)], Side::Candidate)]
         }
         Kind::Encoder => vec![input("a history", i64, vec![Some(1), manifest.length], Side::Visitor)],
         Kind::Scorer => vec![

@@ -1,5 +1,6 @@
-//! A ranker with several inputs: which columns make each, whose they are, and how a column becomes the ids of a table.
+//! A ranker with several inputs: which features make each, whose they are, and how a number becomes the id of a table.
 
+use crate::features::Feature;
 use crate::graph::Side;
 use crate::program::Numbers;
 use serde::{Deserialize, Serialize};
@@ -25,11 +26,19 @@ pub struct Tensor {
     /// depends on nothing else is computed once.
     #[serde(default)]
     pub side: Side,
-    /// The columns that make a row, in the order the model was trained with.
-    pub features: Vec<String>,
+    /// What makes a row, in the order the model was trained with. A single number may be an input of one dimension in the
+    /// file.
+    pub features: Vec<Feature>,
     /// The input is of integers: rows of an embedding table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Ids>,
+}
+
+impl Tensor {
+    /// Numbers in a row.
+    pub(crate) fn width(&self) -> usize {
+        self.features.iter().map(Feature::width).fold(0, usize::saturating_add)
+    }
 }
 
 /// How numbers become ids.
@@ -68,13 +77,13 @@ impl Owned {
     }
 }
 
-/// Cuts `n` rows of all columns into the inputs, one after the other in each row.
+/// Cuts `n` rows of all features into the inputs, one after the other in each row.
 pub(crate) fn cut(tensors: &[Tensor], features: &[f32], n: usize) -> Vec<Owned> {
-    let width: usize = tensors.iter().map(|tensor| tensor.features.len()).sum();
+    let width: usize = tensors.iter().map(Tensor::width).sum();
     let mut start = 0;
     let mut cut = Vec::with_capacity(tensors.len());
     for tensor in tensors {
-        let columns = start..start + tensor.features.len();
+        let columns = start..start + tensor.width();
         start = columns.end;
         let rows = if tensor.side == Side::Visitor { 1 } else { n };
         let numbers = features.chunks_exact(width.max(1)).take(rows).flat_map(|row| &row[columns.clone()]);

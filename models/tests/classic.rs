@@ -19,7 +19,7 @@ fn load(name: &str, column: impl FnOnce(usize) -> Option<usize>) -> (Result<Mode
     let expected: Expected =
         serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json"))).unwrap()).unwrap();
     let manifest = Manifest {
-        features: (0..expected.features).map(|f| format!("item.attributes.f{f}")).collect(),
+        features: (0..expected.features).map(|f| format!("item.attributes.f{f}").into()).collect(),
         output: Some(expected.output.clone()),
         column: column(expected.column),
         ..Manifest::new(name, Kind::Ranker)

@@ -144,7 +144,7 @@ fn mutant(original: &[u8], random: &mut Random) -> Vec<u8> {
 
 /// Loads a file as the server would, by its kind, and asks it something.
 fn try_it(name: &str, bytes: &[u8]) -> Result<(), String> {
-    let features = |n: usize| (0..n).map(|i| format!("item.f{i}")).collect();
+    let features = |n: usize| (0..n).map(|i| format!("item.f{i}").into()).collect();
     let trees = ["ranker", "regressor63"].iter().any(|n| name.starts_with(n));
     if trees {
         let manifest = Manifest { features: features(8), ..Manifest::new("mutant", Kind::Ranker) };

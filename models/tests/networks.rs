@@ -194,7 +194,7 @@ fn a_ranker_has_sides() {
     let tensor = |name: &str, side| Tensor {
         name: name.into(),
         side,
-        features: (0..width(name)).map(|i| format!("{name}.f{i}")).collect(),
+        features: (0..width(name)).map(|i| format!("{name}.f{i}").into()).collect(),
         ids: None,
     };
     let tensors = vec![tensor("item", Side::Candidate), tensor("user", Side::Visitor)];

@@ -21,7 +21,7 @@ fn expected(name: &str) -> Expected {
 }
 
 fn manifest(name: &str, features: usize) -> Manifest {
-    let features = (0..features).map(|f| format!("item.attributes.f{f}")).collect();
+    let features = (0..features).map(|f| format!("item.attributes.f{f}").into()).collect();
     Manifest { features, ..Manifest::new(name, Kind::Ranker) }
 }
 

@@ -210,7 +210,7 @@ fn a_model_is_tried_in_a_process_of_its_own() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures");
         std::fs::read(folder.join(name)).expect("a fixture")
     };
-    let features = (0..8).map(|i| format!("item.attributes.f{i}")).collect();
+    let features = (0..8).map(|i| format!("item.attributes.f{i}").into()).collect();
     let manifest = Manifest { features, ..Manifest::new("ranker", Kind::Ranker) };
     let tried =
         |bytes: &[u8], limits| model_check::check(&binary(), bytes, &manifest, limits).map_err(|e| (e.code, e.detail));

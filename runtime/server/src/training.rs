@@ -4,13 +4,13 @@
 //! with a model that records the feature matrix instead of scoring; the order says which candidates were right.
 
 use crate::app::App;
-use crate::reach::{check_features, feature_matrix};
 use crate::scenario::Release;
 use parking_lot::Mutex;
 use qianmian_core::{
     Candidates, Columns, Event, EventKind, ItemRow, Reach, ReachError, Request, RequestContext, Scoring, TimeMs,
     Visitor,
 };
+use qianmian_models::FeaturePlan;
 use rustc_hash::FxHashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Task {
     pub group: Group,
     /// Candidates a query at most.
     pub limit: u32,
+    /// The features of each candidate.
+    pub plan: Arc<FeaturePlan>,
     /// Merged over the scenario's parameters.
     pub parameters: serde_json::Map<String, serde_json::Value>,
 }
@@ -73,28 +75,29 @@ pub struct Report {
 /// A model that writes down what it is given.
 struct Recorder {
     columns: Arc<dyn Columns>,
-    names: Vec<String>,
+    plan: Arc<FeaturePlan>,
     seen: Mutex<Recorded>,
 }
 
 impl Scoring for Recorder {
     fn score(&self, ctx: &RequestContext, candidates: &Candidates, _: &str) -> Result<Vec<f32>, ReachError> {
-        let features = feature_matrix(&*self.columns, ctx, candidates, &self.names)?;
+        let features = self.plan.matrix(&*self.columns, ctx, candidates)?;
         *self.seen.lock() = Recorded { features, rows: candidates.rows().to_vec() };
         Ok(vec![0.0; candidates.len()])
     }
 }
 
 /// Runs the export into `folder`: `features.npy` f32 `[n, F]`, `labels.npy` f32 `[n]`, `groups.npy` i32 (candidates a
-/// query), `names.json`.
+/// query), `names.json` with a name for each of the F numbers.
 ///
 /// # Errors
 /// An unknown scenario or feature, or a folder that cannot be written.
-pub fn export(app: &App, events: &[Event], names: &[String], task: &Task, folder: &Path) -> anyhow::Result<Report> {
+pub fn export(app: &App, events: &[Event], task: &Task, folder: &Path) -> anyhow::Result<Report> {
+    let names = task.plan.names();
     anyhow::ensure!(!names.is_empty(), "no features are named");
     let release = app.scenarios.get(&task.scenario)?;
     let some: Vec<ItemRow> = app.state.catalogue.current().live_rows().take(1).collect();
-    check_features(&*app.reach.columns, &some, names).map_err(anyhow::Error::msg)?;
+    task.plan.check(&*app.reach.columns, &some).map_err(anyhow::Error::msg)?;
     let mut parameters = release.spec.parameters.clone();
     if let Some(object) = parameters.as_object_mut() {
         object.extend(task.parameters.clone());
@@ -113,7 +116,7 @@ pub fn export(app: &App, events: &[Event], names: &[String], task: &Task, folder
                     mine.iter()
                         .map(|query| {
                             bar.inc(1);
-                            record(app, release, parameters, names, task, query)
+                            record(app, release, parameters, task, query)
                         })
                         .collect::<anyhow::Result<Vec<_>>>()
                 })
@@ -232,7 +235,6 @@ fn record(
     app: &App,
     release: &Release,
     parameters: &str,
-    names: &[String],
     task: &Task,
     query: &Query,
 ) -> anyhow::Result<(Recorded, usize, Vec<f32>)> {
@@ -253,14 +255,14 @@ fn record(
     };
     let ctx = Arc::new(RequestContext::new(request, visitor, task.as_of, 1));
     let recorder =
-        Arc::new(Recorder { columns: Arc::clone(&app.reach.columns), names: names.to_vec(), seen: Mutex::default() });
+        Arc::new(Recorder { columns: Arc::clone(&app.reach.columns), plan: Arc::clone(&task.plan), seen: Mutex::default() });
     let reach = Reach { scoring: Arc::clone(&recorder) as _, ..app.reach.clone() };
     let limits = qianmian_host::Limits { wall: Duration::from_secs(10), ..qianmian_host::Limits::default() };
     let outcome = release.strategy.compose(ctx, &reach, parameters, &limits);
     outcome.page.map_err(|fault| anyhow::anyhow!("the strategy failed: {} {fault}", fault.code()))?;
     let recorded = std::mem::take(&mut *recorder.seen.lock());
     anyhow::ensure!(
-        !recorded.rows.is_empty() || names.is_empty() || query.right.is_empty() || outcome.degraded.is_empty(),
+        !recorded.rows.is_empty() || query.right.is_empty() || outcome.degraded.is_empty(),
         "the strategy of scenario {} did not score: give it a `model` parameter ({:?})",
         task.scenario,
         outcome.degraded,

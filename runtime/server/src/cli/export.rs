@@ -8,12 +8,14 @@ use crate::reach::VisitorVector;
 use crate::training::{Group, Task, export};
 use anyhow::Context;
 use qianmian_core::{DAY_MS, Event, TimeMs};
+use qianmian_models::{FeaturePlan, Kind, Manifest};
 use qianmian_state::State;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What to write out.
 #[derive(Debug, clap::Subcommand)]
@@ -54,7 +56,7 @@ pub(super) struct Training {
     /// folded in as implicit ALS does, else they are means.
     #[arg(long)]
     embeddings: Vec<String>,
-    /// JSON list of the feature columns.
+    /// The features: a JSON list of columns and definitions, or a manifest with them, JSON or TOML.
     #[arg(long)]
     features: PathBuf,
     /// Parameters for the strategy, merged over the scenario's: a JSON object.
@@ -106,10 +108,7 @@ fn events(state: &State, until: Option<TimeMs>, out: &Path) -> anyhow::Result<()
 impl Training {
     #[allow(clippy::print_stdout, reason = "this is the command's output")]
     fn run(self) -> anyhow::Result<()> {
-        let names: Vec<String> = serde_json::from_slice(
-            &std::fs::read(&self.features).with_context(|| format!("cannot read {}", self.features.display()))?,
-        )
-        .with_context(|| format!("{} is not a JSON list of column names", self.features.display()))?;
+        let plan = Arc::new(plan(&self.features)?);
         let until = self.as_of + self.horizon_days * DAY_MS;
         let state = State::open_until(&self.data.data, self.as_of)?;
         let labels = all_events(&state, self.as_of, until)?;
@@ -125,16 +124,30 @@ impl Training {
             until,
             group: self.group,
             limit: self.limit,
+            plan,
             parameters: self
                 .parameters
                 .map(|text| serde_json::from_str(&text).context("--parameters is not a JSON object"))
                 .transpose()?
                 .unwrap_or_default(),
         };
-        let report = export(&app, &labels, &names, &task, &self.out)?;
+        let report = export(&app, &labels, &task, &self.out)?;
         println!("{}", serde_json::to_string(&report)?);
         Ok(())
     }
+}
+
+/// The features of a file: a list, or a manifest.
+fn plan(path: &Path) -> anyhow::Result<FeaturePlan> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let manifest = if text.trim_start().starts_with('[') && path.extension().is_none_or(|is| is != "toml") {
+        let features = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not a JSON list of columns and definitions", path.display()))?;
+        Manifest { features, ..Manifest::new("training", Kind::Ranker) }
+    } else {
+        super::model::read_manifest(path)?
+    };
+    Ok(FeaturePlan::of(&manifest)?)
 }
 
 /// `SPACE=VECTORS.npy,IDS.json[,ALPHA,REGULARIZATION]`

@@ -43,7 +43,7 @@ impl ModelCommand {
     }
 }
 
-fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
+pub(super) fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let toml = path.extension().is_some_and(|extension| extension == "toml");
     Ok(if toml { Manifest::from_toml(&text) } else { Manifest::from_json(&text) }?)

@@ -5,10 +5,9 @@ use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::ml::ModelReport;
-use crate::reach::check_features;
 use axum::Json;
 use axum::extract::{Multipart, Path, State};
-use qianmian_models::Manifest;
+use qianmian_models::{FeaturePlan, Manifest};
 use std::sync::Arc;
 
 /// Uploads a model: multipart parts `model` (ONNX) and `manifest` (JSON). Its features must be there, and its golden
@@ -44,7 +43,9 @@ pub(super) async fn put(
     let manifest = manifest.ok_or_else(|| missing("manifest"))?;
     blocking(move || {
         let some: Vec<_> = app.state.catalogue.current().live_rows().take(1).collect();
-        check_features(&*app.reach.columns, &some, &manifest.columns())
+        FeaturePlan::of(&manifest)
+            .map_err(|error| ApiError::unprocessable("bad_manifest", error.to_string()))?
+            .check(&*app.reach.columns, &some)
             .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
         app.models.put(&name, &version, &model, manifest).map(Json)
     })

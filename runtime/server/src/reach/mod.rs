@@ -2,14 +2,12 @@
 
 mod barred;
 mod columns;
-mod features;
 mod filters;
 mod retrieval;
 mod scoring;
 mod visitor_vector;
 
 pub use barred::Barred;
-pub use features::{check_features, feature_matrix, is_set_column};
 pub use filters::Filters;
 pub use visitor_vector::{VisitorVector, VisitorVectors};
 

@@ -1,6 +1,6 @@
 //! Scoring: a model's features are columns, gathered for the whole candidate set and ranked in one call.
 
-use super::{LiveReach, feature_matrix};
+use super::LiveReach;
 use qianmian_core::{Candidates, ReachError, RequestContext, Scoring};
 
 impl Scoring for LiveReach {
@@ -13,7 +13,7 @@ impl Scoring for LiveReach {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        let matrix = feature_matrix(self, ctx, candidates, served.model.features())?;
+        let matrix = served.model.plan().matrix(self, ctx, candidates)?;
         let mut scores = served
             .model
             .rank(&matrix, candidates.len())

@@ -2,7 +2,6 @@
 
 use super::answer::{Answer, Explanation, Removed};
 use crate::app::App;
-use crate::reach::feature_matrix;
 use qianmian_core::{Page, RequestContext};
 use qianmian_host::{Step, Usage};
 use serde_json::json;
@@ -20,23 +19,24 @@ pub(super) struct Ran<'a> {
 pub(super) fn explain(app: &App, ctx: &RequestContext, ran: Ran<'_>, usage: &Usage, answer: &mut Answer) {
     let Ran { page, removed, steps, log } = ran;
     // The features of the models that this composition really used.
-    let mut features: Vec<String> = steps
-        .iter()
-        .filter(|step| step.operation == "score")
-        .filter_map(|step| app.models.get(&step.argument))
-        .flat_map(|served| served.model.features().to_vec())
-        .collect();
-    features.sort();
-    features.dedup();
+    let mut models: Vec<_> =
+        steps.iter().filter(|step| step.operation == "score").filter_map(|step| app.models.get(&step.argument)).collect();
+    models.sort_by(|a, b| a.name.cmp(&b.name));
+    models.dedup_by(|a, b| a.name == b.name);
     let mut by_item: BTreeMap<String, BTreeMap<String, Option<f32>>> = BTreeMap::new();
     for shelf in &page.shelves {
         let ids = app.reach.columns.ids(shelf.slots.rows());
-        let matrix = feature_matrix(&*app.reach.columns, ctx, &shelf.slots, &features).unwrap_or_default();
+        for served in &models {
+            let names = served.model.features();
+            let matrix = served.model.plan().matrix(&*app.reach.columns, ctx, &shelf.slots).unwrap_or_default();
+            for (id, row) in ids.iter().zip(matrix.chunks_exact(names.len().max(1))) {
+                let values = names.iter().cloned().zip(row.iter().map(|value| value.is_finite().then_some(*value)));
+                by_item.entry(id.to_string()).or_default().extend(values);
+            }
+        }
         for (at, id) in ids.iter().enumerate() {
             let own = shelf.slots.columns().iter().map(|column| (column.name.to_string(), column.values[at]));
-            let row = matrix.get(at * features.len()..(at + 1) * features.len()).unwrap_or_default();
-            let host = features.iter().cloned().zip(row.iter().copied());
-            let values = host.chain(own).map(|(name, value)| (name, value.is_finite().then_some(value)));
+            let values = own.map(|(name, value)| (name, value.is_finite().then_some(value)));
             by_item.entry(id.to_string()).or_default().extend(values);
         }
     }
