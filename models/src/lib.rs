@@ -6,6 +6,7 @@
 //! is the only crate that names it.
 
 mod codes;
+pub mod drift;
 mod error;
 pub mod features;
 mod graph;
@@ -17,11 +18,13 @@ mod network;
 mod normalise;
 mod program;
 mod registry;
+mod schema;
 pub mod tensors;
 pub mod trees;
 mod validate;
 
 pub use codes::ItemCodes;
+pub use drift::{Drift, DriftReport};
 pub use error::ModelError;
 pub use features::{Feature, FeaturePlan};
 pub use graph::Side;
@@ -30,3 +33,4 @@ pub use model::Model;
 pub use network::Network;
 pub use program::Numbers;
 pub use registry::{Models, Served};
+pub use schema::manifest_schema;

@@ -1,9 +1,11 @@
 //! What an ONNX file does not say of itself: what its tensors mean, and what it must answer.
 
 use crate::ModelError;
+use crate::drift::Histogram;
 use crate::features::{Feature, check_all};
 use crate::tensors::Tensor;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Accompanies every model file, as JSON or TOML.
@@ -57,6 +59,10 @@ pub struct Manifest {
     /// Scorer: length of the visitor's vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimension: Option<usize>,
+    /// Ranker: how the numbers of its rows, by their names, and its `score` were distributed when it was trained; drift is
+    /// measured from there. Empty: from the first rows the version scores.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reference: BTreeMap<String, Histogram>,
     /// Answers the model must give before it is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden: Option<Golden>,
@@ -140,6 +146,7 @@ impl Manifest {
             vocabulary: None,
             space: None,
             dimension: None,
+            reference: BTreeMap::new(),
             golden: None,
         }
     }
@@ -199,7 +206,7 @@ impl Manifest {
                 if let Some(tensor) = self.tensors.iter().find(outside) {
                     return wrong(format!("tensor {:?}: unknown is outside the vocabulary", tensor.name));
                 }
-                if let Err(detail) = check_all(self) {
+                if let Err(detail) = check_all(self).and_then(|()| self.check_reference()) {
                     return wrong(detail);
                 }
             }
@@ -231,6 +238,22 @@ impl Manifest {
             _ => {}
         }
         self.golden.as_ref().map_or(Ok(()), |golden| self.validate_golden(golden))
+    }
+
+    fn check_reference(&self) -> Result<(), String> {
+        if self.reference.is_empty() {
+            return Ok(());
+        }
+        let mut known = rustc_hash::FxHashSet::from_iter(["score".to_owned()]);
+        let tensors = self.tensors.iter().flat_map(|tensor| &tensor.features);
+        known.extend(self.features.iter().chain(tensors).flat_map(Feature::names));
+        for (name, histogram) in &self.reference {
+            if !known.contains(name) {
+                return Err(format!("reference.{name}: is no number of a row; \"score\" and names of features are"));
+            }
+            histogram.check().map_err(|detail| format!("reference.{name}: {detail}"))?;
+        }
+        if self.reference.contains_key("score") { Ok(()) } else { Err("reference: has no \"score\"".to_owned()) }
     }
 
     fn validate_golden(&self, golden: &Golden) -> Result<(), ModelError> {

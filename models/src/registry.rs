@@ -1,6 +1,6 @@
 //! The models that are live: by name, versioned, swapped atomically.
 
-use crate::Model;
+use crate::{Drift, Model};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ pub struct Served {
     pub digest: String,
     /// The model.
     pub model: Model,
+    /// What is watched of it.
+    pub drift: Drift,
 }
 
 /// Name to live version. Reading takes no lock; a write swaps the whole table, so a reader sees all of it or nothing.
@@ -34,7 +36,8 @@ impl Models {
     /// Makes this the live version under the manifest's name and returns the one it replaces.
     pub fn put(&self, version: impl Into<String>, digest: impl Into<String>, model: Model) -> Option<Arc<Served>> {
         let name = model.manifest().name.clone();
-        self.restore(Arc::new(Served { name, version: version.into(), digest: digest.into(), model }))
+        let drift = Drift::new(model.features(), model.plan().watched(), &model.manifest().reference);
+        self.restore(Arc::new(Served { name, version: version.into(), digest: digest.into(), model, drift }))
     }
 
     /// Makes an earlier version live again, for rollback, and returns the one it replaces.

@@ -3,24 +3,33 @@
 use super::clock::offset_minutes;
 use super::definition::{Definition, Extractor, Missing, Scale};
 use super::{Encode, Feature};
+use limits::{DAYS, DIMENSION, GRAMS, HISTORY, HOSTS, LONGEST, VALUES, WINDOWS};
 use qianmian_core::expr::Expression;
 
 /// Features of a ranker at most, over all its inputs.
 pub const MOST_FEATURES: usize = 1_000;
 /// Numbers of a row at most.
 pub const MOST_NUMBERS: usize = 4_096;
-/// Bytes of a name, a column's or a value's text.
-const LONGEST: usize = 512;
-/// Values of a list.
-const VALUES: usize = 100_000;
-const WINDOWS: usize = 16;
-/// A window in days at most.
-const DAYS: f32 = 3_660.0;
-const DIMENSION: usize = 2_048;
-/// What a visitor's recent interactions hold at most.
-const HISTORY: usize = 256;
-const GRAMS: usize = 8;
-const HOSTS: usize = 100;
+
+/// Limits of a definition's fields.
+pub(crate) mod limits {
+    /// Bytes of a name, a column's or a value's text.
+    pub(crate) const LONGEST: usize = 512;
+    /// Values of a list.
+    pub(crate) const VALUES: usize = 100_000;
+    /// Windows of one feature.
+    pub(crate) const WINDOWS: usize = 16;
+    /// Days of a window.
+    pub(crate) const DAYS: f32 = 3_660.0;
+    /// Numbers of a vector.
+    pub(crate) const DIMENSION: usize = 2_048;
+    /// Items of a history: what a visitor's recent interactions hold.
+    pub(crate) const HISTORY: usize = 256;
+    /// Characters of an n-gram.
+    pub(crate) const GRAMS: usize = 8;
+    /// Hosts of a shop.
+    pub(crate) const HOSTS: usize = 100;
+}
 
 /// Checks one feature, and says which field is wrong: `.values: ...`.
 pub(super) fn check(feature: &Feature) -> Result<(), String> {

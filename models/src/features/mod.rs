@@ -14,6 +14,7 @@ mod read;
 mod text;
 mod visits;
 
+pub(crate) use check::limits;
 pub use check::{MOST_FEATURES, MOST_NUMBERS};
 pub use definition::{
     AgentPart, Clock, Definition, Encode, Extractor, Interacted, Match, Measure, Missing, Pad, Scale, Unit,

@@ -20,7 +20,7 @@ pub use event::{Event, EventKind};
 pub use item::{ItemKind, ItemRow};
 pub use page::{Page, Shelf};
 pub use reach::{ColumnValues, Columns, Reach, ReachError, Retrieval, Scoring};
-pub use request::{Request, RequestContext};
+pub use request::{Request, RequestContext, Scored};
 pub use source::{Basis, Scope, Source, SourceSpec};
 pub use tag::{Affinity, Layer, Members, Segment, SegmentRule, Tag, TagRule, Tagger};
 pub use visitor::{Interaction, ItemHistory, Visitor};

@@ -33,6 +33,23 @@ pub struct Request {
     pub explain: bool,
 }
 
+/// What a model was given for a candidate set, and what it said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// The model.
+    pub model: String,
+    /// Digest of its file.
+    pub digest: String,
+    /// The names of a row's numbers.
+    pub names: Arc<[String]>,
+    /// The candidates.
+    pub rows: Vec<ItemRow>,
+    /// Row-major `[rows, names]`; NaN means missing.
+    pub features: Vec<f32>,
+    /// One a row.
+    pub scores: Vec<f32>,
+}
+
 /// Everything one composition may depend on. The same context gives the same page.
 #[derive(Debug)]
 pub struct RequestContext {
@@ -48,19 +65,41 @@ pub struct RequestContext {
     pub deadline: Option<Instant>,
     memo: Mutex<FxHashMap<String, Arc<Vec<f32>>>>,
     notes: Mutex<Vec<String>>,
+    /// `None`: it is not kept.
+    scored: Option<Mutex<Vec<Arc<Scored>>>>,
 }
 
 impl RequestContext {
     /// A context with an empty memo.
     #[must_use]
     pub fn new(request: Request, visitor: Arc<Visitor>, now: TimeMs, seed: u64) -> Self {
-        Self { request, visitor, now, seed, deadline: None, memo: Mutex::default(), notes: Mutex::default() }
+        Self { request, visitor, now, seed, deadline: None, memo: Mutex::default(), notes: Mutex::default(), scored: None }
     }
 
     /// The same for a caller who stops waiting at that moment.
     #[must_use]
     pub fn until(self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self }
+    }
+
+    /// The same, and what models are given is kept.
+    #[must_use]
+    pub fn keeping_scored(self) -> Self {
+        Self { scored: Some(Mutex::default()), ..self }
+    }
+
+    /// Keeps what a model was given, if this is wanted.
+    pub fn keep_scored(&self, scored: impl FnOnce() -> Scored) {
+        if let Some(kept) = &self.scored {
+            let scored = Arc::new(scored());
+            kept.lock().push(scored);
+        }
+    }
+
+    /// What models were given so far, if it is kept.
+    #[must_use]
+    pub fn scored(&self) -> Vec<Arc<Scored>> {
+        self.scored.as_ref().map(|kept| kept.lock().clone()).unwrap_or_default()
     }
 
     /// Says how something was done, for the explanation.

@@ -31,6 +31,8 @@ pub struct Config {
     pub max_unknown_items: usize,
     /// Share of answers that are captured for replay, 0 to 1; answers whose strategy failed always are.
     pub capture_share: f64,
+    /// Share of answers whose captures hold the features that models were given too, for `export features`, 0 to 1.
+    pub feature_share: f64,
     /// Days a capture is kept.
     pub capture_days: u32,
     /// Days an event is kept in the log, by when it happened; 0 means for ever. Older ones are refused.
@@ -66,6 +68,7 @@ impl Default for Config {
             max_limit: 1_000,
             max_unknown_items: 1_000_000,
             capture_share: 0.01,
+            feature_share: 0.0,
             capture_days: 7,
             log_days: 0,
             idle_days: 0,
@@ -86,6 +89,13 @@ fn default_plugins() -> PathBuf {
         .map(|folder| folder.join("plugins"))
         .find(|folder| folder.is_dir())
         .unwrap_or_else(|| PathBuf::from("plugins"))
+}
+
+/// Whether a seed falls into a share of all.
+fn falls_in(seed: u64, share: f64) -> bool {
+    // The seed is a hash; its best bits are spread over all of them.
+    let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11;
+    (spread as f64) < share * (1u64 << 53) as f64
 }
 
 impl Config {
@@ -122,17 +132,22 @@ impl Config {
         if config.compiler.is_none() {
             config.compiler = std::env::current_exe().ok();
         }
-        let share = config.capture_share;
-        anyhow::ensure!((0.0..=1.0).contains(&share), "capture_share is {share}: expected 0 to 1");
+        for (name, share) in [("capture_share", config.capture_share), ("feature_share", config.feature_share)] {
+            anyhow::ensure!((0.0..=1.0).contains(&share), "{name} is {share}: expected 0 to 1");
+        }
         Ok(config)
     }
 
     /// Whether the answer to a request with this seed is captured.
     #[must_use]
     pub fn captures(&self, seed: u64, fault: bool) -> bool {
-        // The seed is a hash; its best bits are spread over all of them.
-        let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11;
-        fault || (spread as f64) < self.capture_share * (1u64 << 53) as f64
+        fault || falls_in(seed, self.capture_share) || self.keeps_features(seed)
+    }
+
+    /// Whether its capture holds what models were given.
+    #[must_use]
+    pub fn keeps_features(&self, seed: u64) -> bool {
+        falls_in(seed, self.feature_share)
     }
 
     /// How long the state keeps what.

@@ -18,6 +18,7 @@ pub mod error;
 pub mod evaluate;
 pub mod http;
 pub mod import;
+pub mod manifests;
 pub mod metrics;
 pub mod ml;
 pub mod model_check;

@@ -1,6 +1,9 @@
 //! Prometheus metrics: everything the server counts about itself.
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+use qianmian_models::Models;
 
 /// All metrics of one server.
 pub struct Metrics {
@@ -37,8 +40,15 @@ pub struct Metrics {
     pub visitors_lost: IntGauge,
     /// Requests that wait for a compose thread.
     pub waiting: IntGauge,
+    /// Population stability index of the scores, by model.
+    score_psi: GaugeVec,
+    /// The same of the features that went furthest, by model and feature.
+    feature_psi: GaugeVec,
 }
 
+/// Models whose drift is a metric, and features of each.
+const DRIFT_MODELS: usize = 100;
+const DRIFT_FEATURES: usize = 20;
 const SECONDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 impl Metrics {
@@ -60,6 +70,11 @@ impl Metrics {
         };
         let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
             let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let psi = |name: &str, help: &str, labels: &[&str]| -> Result<GaugeVec, prometheus::Error> {
+            let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
@@ -87,8 +102,31 @@ impl Metrics {
                 "Visitors packed away who could not be read back: restart to fold them again",
             )?,
             waiting: gauge("compose_waiting", "Requests that wait for a compose thread")?,
+            score_psi: psi("model_score_psi", "Population stability index of a model's scores", &["model"])?,
+            feature_psi: psi(
+                "model_feature_psi",
+                "Population stability index of the features that went furthest",
+                &["model", "feature"],
+            )?,
             registry,
         })
+    }
+
+    /// Takes over how far the live models drifted. Features that are no longer among the furthest go out.
+    pub fn drift(&self, models: &Models) {
+        self.score_psi.reset();
+        self.feature_psi.reset();
+        for served in models.all().iter().take(DRIFT_MODELS) {
+            let report = served.drift.report();
+            if let Some(psi) = report.score.psi {
+                self.score_psi.with_label_values(&[&served.name]).set(psi);
+            }
+            for feature in report.features.iter().take(DRIFT_FEATURES) {
+                if let Some(psi) = feature.psi {
+                    self.feature_psi.with_label_values(&[&served.name, &feature.name]).set(psi);
+                }
+            }
+        }
     }
 
     /// The text exposition format.

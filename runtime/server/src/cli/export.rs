@@ -5,14 +5,16 @@ use crate::app::App;
 use crate::config::Config;
 use crate::embeddings::SpaceSettings;
 use crate::reach::VisitorVector;
+use crate::replay;
 use crate::training::{Group, Task, export};
 use anyhow::Context;
 use qianmian_core::{DAY_MS, Event, TimeMs};
 use qianmian_models::{FeaturePlan, Kind, Manifest};
-use qianmian_state::State;
+use qianmian_state::{CaptureFilter, Captures, State};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,8 +33,32 @@ pub(super) enum Export {
         #[arg(long)]
         out: PathBuf,
     },
+    /// What models were given and said, as NDJSON, newest first: of the answers that `feature_share` kept it of.
+    Features(Features),
     /// Feature matrices as a ranker would have seen them, with what the visitor then chose.
     Training(Training),
+}
+
+/// Flags of `export features`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Features {
+    #[command(flatten)]
+    data: Data,
+    /// Answered at or after this moment, or so long ago: 30m, 1h, 7d.
+    #[arg(long, value_parser = super::replay::since)]
+    since: Option<TimeMs>,
+    /// Of this scenario only.
+    #[arg(long)]
+    scenario: Option<String>,
+    /// Of this model only.
+    #[arg(long)]
+    model: Option<String>,
+    /// Captures at most, newest first.
+    #[arg(long, default_value_t = 1_000_000)]
+    limit: usize,
+    /// The file to write.
+    #[arg(long)]
+    out: PathBuf,
 }
 
 /// Flags of `export training`.
@@ -74,6 +100,7 @@ impl Export {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Events { data, until, out } => events(&State::open(&data.data)?, until, &out),
+            Self::Features(features) => features.run(),
             Self::Training(training) => training.run(),
         }
     }
@@ -103,6 +130,23 @@ fn events(state: &State, until: Option<TimeMs>, out: &Path) -> anyhow::Result<()
     }
     file.flush()?;
     Ok(())
+}
+
+impl Features {
+    #[allow(clippy::print_stdout, reason = "this is the command's output")]
+    fn run(self) -> anyhow::Result<()> {
+        let captures = Captures::open_read_only(&self.data.data)?;
+        let filter = CaptureFilter {
+            since: self.since.unwrap_or(TimeMs::MIN),
+            scenario: self.scenario,
+            faults: false,
+            limit: self.limit,
+        };
+        let file = File::create(&self.out).with_context(|| format!("cannot write {}", self.out.display()))?;
+        let report = replay::served::export(&captures, &filter, self.model.as_deref(), BufWriter::new(file))?;
+        println!("{}", serde_json::to_string(&report)?);
+        Ok(())
+    }
 }
 
 impl Training {
@@ -145,7 +189,7 @@ fn plan(path: &Path) -> anyhow::Result<FeaturePlan> {
             .with_context(|| format!("{} is not a JSON list of columns and definitions", path.display()))?;
         Manifest { features, ..Manifest::new("training", Kind::Ranker) }
     } else {
-        super::model::read_manifest(path)?
+        crate::manifests::read_file(path)?
     };
     Ok(FeaturePlan::of(&manifest)?)
 }

@@ -37,7 +37,7 @@ pub(super) struct Replay {
     json: bool,
 }
 
-fn since(text: &str) -> Result<TimeMs, String> {
+pub(super) fn since(text: &str) -> Result<TimeMs, String> {
     let units = [("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
     for (unit, ms) in units {
         if let Some(count) = text.strip_suffix(unit).and_then(|count| count.parse::<i64>().ok()) {

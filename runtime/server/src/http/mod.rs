@@ -1,7 +1,7 @@
 //! HTTP: the router and what every route shares. Only this folder and `error.rs` name axum.
 
 mod audit;
-mod body;
+pub(crate) mod body;
 mod campaigns;
 mod catalog;
 mod edge;
@@ -58,6 +58,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/scenarios/{name}/releases", post(scenarios::release))
         .route("/v1/scenarios/{name}/promote", post(scenarios::promote))
         .route("/v1/scenarios/{name}/rollback", post(scenarios::rollback))
+        .route("/v1/models/{name}/drift", get(models::drift))
         .route("/v1/campaigns", get(campaigns::list))
         .route("/v1/campaigns/{name}", get(campaigns::get).put(campaigns::put).delete(campaigns::delete))
         .route("/v1/campaigns/{name}/reservations", post(campaigns::reserve))

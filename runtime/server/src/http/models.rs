@@ -1,13 +1,14 @@
 //! Models: `PUT /v1/models/{name}/versions/{version}` checks one and swaps it in.
 
-use super::body;
 use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
+use crate::manifests;
 use crate::ml::ModelReport;
 use axum::Json;
 use axum::extract::{Multipart, Path, State};
-use qianmian_models::{FeaturePlan, Manifest};
+use qianmian_models::FeaturePlan;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Uploads a model: multipart parts `model` (ONNX) and `manifest` (JSON). Its features must be there, and its golden
@@ -29,7 +30,7 @@ pub(super) async fn put(
     while let Some(part) = form.next_field().await.map_err(bad)? {
         match part.name().unwrap_or_default() {
             "model" => model = Some(part.bytes().await.map_err(bad)?),
-            "manifest" => manifest = Some(body::json::<Manifest>(&part.bytes().await.map_err(bad)?)?),
+            "manifest" => manifest = Some(manifests::read(&part.bytes().await.map_err(bad)?)?),
             other => {
                 return Err(ApiError::bad_request(
                     "unknown_part",
@@ -44,7 +45,7 @@ pub(super) async fn put(
     blocking(move || {
         let some: Vec<_> = app.state.catalogue.current().live_rows().take(1).collect();
         FeaturePlan::of(&manifest)
-            .map_err(|error| ApiError::unprocessable("bad_manifest", error.to_string()))?
+            .map_err(|error| ApiError::unprocessable("model_refused", error.to_string()))?
             .check(&*app.reach.columns, &some)
             .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
         app.models.put(&name, &version, &model, manifest).map(Json)
@@ -68,4 +69,20 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -
         .find(|model| model.name == name)
         .map(Json)
         .ok_or_else(|| ApiError::not_found("unknown_model", format!("no model named {name:?}")))
+}
+
+/// How far the inputs and scores of a live ranker went from those it was trained on, or from the first it scored: the
+/// population stability index over tenths, below 0.1 little, above 0.25 much.
+#[utoipa::path(get, path = "/v1/models/{name}/drift", tag = "data science", params(("name" = String, Path)),
+    responses((status = 200, description = "model, version, reference, collecting, rows, score, features by their index",
+        body = Object), (status = 404, body = Problem)))]
+pub(super) async fn drift(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    let served = app
+        .models
+        .get(&name)
+        .ok_or_else(|| ApiError::not_found("unknown_model", format!("no model named {name:?}")))?;
+    let mut report = serde_json::to_value(served.drift.report()).map_err(ApiError::internal)?;
+    report["model"] = served.name.as_str().into();
+    report["version"] = served.version.as_str().into();
+    Ok(Json(report))
 }

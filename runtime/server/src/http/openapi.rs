@@ -50,6 +50,7 @@ use utoipa::{Modify, OpenApi};
         models::put,
         models::list,
         models::get,
+        models::drift,
         plugins::put,
         plugins::list,
         plugins::get,

@@ -55,6 +55,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Api
     let (bytes, lost) = app.state.folds.room();
     app.metrics.visitor_bytes.set(bytes as i64);
     app.metrics.visitors_lost.set(lost.cast_signed());
+    app.metrics.drift(&app.models.live());
     let text = app.metrics.render().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }

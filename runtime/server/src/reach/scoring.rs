@@ -1,7 +1,10 @@
-//! Scoring: a model's features are columns, gathered for the whole candidate set and ranked in one call.
+//! Scoring: a model's features are computed for the whole candidate set and ranked in one call; now and then drift looks on.
 
 use super::LiveReach;
-use qianmian_core::{Candidates, ReachError, RequestContext, Scoring};
+use qianmian_core::{Candidates, ReachError, RequestContext, Scored, Scoring};
+
+/// Of so many requests one is looked at for drift.
+const WATCHED: u64 = 32;
 
 impl Scoring for LiveReach {
     fn score(&self, ctx: &RequestContext, candidates: &Candidates, model: &str) -> Result<Vec<f32>, ReachError> {
@@ -18,10 +21,22 @@ impl Scoring for LiveReach {
             .model
             .rank(&matrix, candidates.len())
             .map_err(|error| ReachError::Failed { what: format!("model {model}"), detail: error.to_string() })?;
+        // The seed is a hash; its best bits are spread over all of them.
+        if ctx.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) < u64::MAX / WATCHED {
+            served.drift.observe(&matrix, &scores);
+        }
         // What a model could not score sorts last.
         for score in scores.iter_mut().filter(|score| !score.is_finite()) {
             *score = f32::MIN;
         }
+        ctx.keep_scored(|| Scored {
+            model: model.to_owned(),
+            digest: served.digest.clone(),
+            names: served.model.features().into(),
+            rows: candidates.rows().to_vec(),
+            features: matrix.clone(),
+            scores: scores.clone(),
+        });
         Ok(scores)
     }
 }

@@ -23,14 +23,24 @@ pub(super) fn explain(app: &App, ctx: &RequestContext, ran: Ran<'_>, usage: &Usa
         steps.iter().filter(|step| step.operation == "score").filter_map(|step| app.models.get(&step.argument)).collect();
     models.sort_by(|a, b| a.name.cmp(&b.name));
     models.dedup_by(|a, b| a.name == b.name);
+    // What they were given is kept where they scored just now; a recorded score has its features computed again.
+    let kept = ctx.scored();
     let mut by_item: BTreeMap<String, BTreeMap<String, Option<f32>>> = BTreeMap::new();
     for shelf in &page.shelves {
         let ids = app.reach.columns.ids(shelf.slots.rows());
-        for served in &models {
+        for served in models.iter().filter(|served| !kept.iter().any(|scored| scored.model == served.name)) {
             let names = served.model.features();
             let matrix = served.model.plan().matrix(&*app.reach.columns, ctx, &shelf.slots).unwrap_or_default();
             for (id, row) in ids.iter().zip(matrix.chunks_exact(names.len().max(1))) {
                 let values = names.iter().cloned().zip(row.iter().map(|value| value.is_finite().then_some(*value)));
+                by_item.entry(id.to_string()).or_default().extend(values);
+            }
+        }
+        for scored in &kept {
+            for (id, row) in ids.iter().zip(shelf.slots.rows()) {
+                let Some(at) = scored.rows.iter().position(|known| known == row) else { continue };
+                let row = scored.features.iter().skip(at * scored.names.len());
+                let values = scored.names.iter().cloned().zip(row.map(|value| value.is_finite().then_some(*value)));
                 by_item.entry(id.to_string()).or_default().extend(values);
             }
         }

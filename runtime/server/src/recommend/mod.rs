@@ -72,7 +72,9 @@ async fn answer(
     };
     let seed = seed_of(&request.id);
     let now = app.config.frozen_clock.unwrap_or_else(now_ms);
+    let keep = request.explain || app.config.keeps_features(seed);
     let ctx = RequestContext::new(request, visitor, now, seed);
+    let ctx = if keep { ctx.keeping_scored() } else { ctx };
     let ctx = Arc::new(match deadline {
         Some(deadline) => ctx.until(deadline),
         None => ctx,
@@ -216,7 +218,8 @@ fn record(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Compos
     let taken = app.config.captures(ctx.seed, failed(&composed.answer)).then(|| {
         let (ground, catalogue) = ground.finish();
         let (usage, guarded) = (composed.usage, composed.removed.len());
-        Taken { ctx, release, calls: recorder.take(), ground, catalogue, usage, guarded }
+        let scored = if app.config.keeps_features(ctx.seed) { ctx.scored() } else { Vec::new() };
+        Taken { ctx, release, calls: recorder.take(), ground, catalogue, usage, guarded, scored }
     });
     (composed, taken)
 }

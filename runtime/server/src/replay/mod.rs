@@ -5,11 +5,12 @@
 
 mod capture;
 mod compare;
+pub(crate) mod served;
 mod tape;
 mod writer;
 
 pub(crate) use capture::Taken;
-pub use capture::{Capture, CapturedUsage, comparable};
+pub use capture::{Capture, CapturedScored, CapturedUsage, comparable};
 pub use compare::{Diff, Rehearsal, SlotChange};
 pub(crate) use tape::Recorder;
 pub(crate) use writer::CaptureWriter;

@@ -11,7 +11,7 @@ use crate::scenario::{Release, ScenarioSpec};
 use name::Namer;
 use qianmian_core::source::Attribute;
 use qianmian_core::{
-    Basis, ColumnValues, Interaction, ItemHistory, ItemKind, ItemRow, ReachError, Request, RequestContext, Scope,
+    Basis, ColumnValues, Interaction, ItemHistory, ItemKind, ItemRow, ReachError, Request, RequestContext, Scope, Scored,
     Source, SourceSpec, TimeMs, Visitor,
 };
 use qianmian_host::Usage;
@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Raised when the shape below changes: an older capture is then told apart and not misread.
-const FORMAT: u8 = 4;
+/// 5: what models were given, at the end.
+const FORMAT: u8 = 5;
+/// The one before, which ends there.
+const WITHOUT_SCORED: u8 = 4;
 
 /// What one composition leaves behind, still in the process's own terms.
 pub(crate) struct Taken {
@@ -33,6 +36,7 @@ pub(crate) struct Taken {
     pub catalogue: Arc<Catalogue>,
     pub usage: Usage,
     pub guarded: usize,
+    pub scored: Vec<Arc<Scored>>,
 }
 
 /// A stored capture.
@@ -64,6 +68,25 @@ pub struct Capture {
     pub answer: String,
     /// What the strategy used.
     pub usage: CapturedUsage,
+    /// What models were given, in a share of captures (`feature_share`).
+    pub scored: Vec<CapturedScored>,
+}
+
+/// [`Scored`] with ids.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CapturedScored {
+    /// The model.
+    pub model: String,
+    /// Digest of its file.
+    pub digest: String,
+    /// The names of a row's numbers.
+    pub names: Vec<String>,
+    /// The candidates.
+    pub items: Vec<u32>,
+    /// Row-major; NaN means missing.
+    pub features: Vec<f32>,
+    /// One a candidate.
+    pub scores: Vec<f32>,
 }
 
 /// What a strategy's call used.
@@ -290,6 +313,18 @@ impl Capture {
             popular: taken.ground.popular.iter().map(|(limit, rows)| (*limit as u32, namer.places(rows))).collect(),
             answer: comparable(answer)?,
             usage: CapturedUsage::new(&taken.usage, taken.guarded),
+            scored: taken
+                .scored
+                .iter()
+                .map(|scored| CapturedScored {
+                    model: scored.model.clone(),
+                    digest: scored.digest.clone(),
+                    names: scored.names.to_vec(),
+                    items: namer.places(&scored.rows),
+                    features: scored.features.clone(),
+                    scores: scored.scores.clone(),
+                })
+                .collect(),
             // The last: everything above names its items here.
             items: namer.items,
         })
@@ -311,10 +346,16 @@ impl Capture {
     /// # Errors
     /// Another format, or damage that the store's checksum did not see.
     pub fn decode(stored: &[u8]) -> anyhow::Result<Self> {
-        let Some((&FORMAT, packed)) = stored.split_first() else {
-            anyhow::bail!("a capture of another format: replay it with the version that wrote it");
+        let (format, packed) = match stored.split_first() {
+            Some((&format, packed)) if matches!(format, FORMAT | WITHOUT_SCORED) => (format, packed),
+            _ => anyhow::bail!("a capture of another format: replay it with the version that wrote it"),
         };
-        Ok(postcard::from_bytes(&zstd::decode_all(packed)?)?)
+        let mut plain = zstd::decode_all(packed)?;
+        if format == WITHOUT_SCORED {
+            // an empty list
+            plain.push(0);
+        }
+        Ok(postcard::from_bytes(&plain)?)
     }
 
     /// Items that are gone get a placeholder row: the capture says all that is asked of them.
