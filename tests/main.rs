@@ -20,6 +20,8 @@ mod identity;
 mod javascript;
 #[path = "cases/learning.rs"]
 mod learning;
+#[path = "cases/models.rs"]
+mod models;
 #[path = "cases/recommend.rs"]
 mod recommend;
 #[path = "cases/refusals.rs"]

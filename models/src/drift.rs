@@ -145,7 +145,8 @@ impl Drift {
     #[must_use]
     pub fn new(names: &[String], watched: &[bool], reference: &BTreeMap<String, Histogram>) -> Self {
         let mut all: Vec<(String, Option<usize>)> = Vec::new();
-        for (at, name) in names.iter().enumerate().filter(|(at, _)| watched.get(*at) == Some(&true)).take(MOST_WATCHED) {
+        for (at, name) in names.iter().enumerate().filter(|(at, _)| watched.get(*at) == Some(&true)).take(MOST_WATCHED)
+        {
             all.push((name.clone(), Some(at)));
         }
         if !reference.is_empty() {
@@ -169,10 +170,13 @@ impl Drift {
         let Some(width) = features.len().checked_div(n) else { return };
         let step = n.div_ceil(ROWS).max(1);
         for (row, score) in features.chunks(width.max(1)).zip(scores).step_by(step) {
-            let numbers = self.watched.iter().map(|(_, at)| at.map_or(*score, |at| row.get(at).copied().unwrap_or(f32::NAN)));
+            let numbers =
+                self.watched.iter().map(|(_, at)| at.map_or(*score, |at| row.get(at).copied().unwrap_or(f32::NAN)));
             match &mut *state {
                 State::Collecting(kept) => kept.extend(numbers),
-                State::Watching(watches) => watches.iter_mut().zip(numbers).for_each(|(watch, number)| watch.count(number)),
+                State::Watching(watches) => {
+                    watches.iter_mut().zip(numbers).for_each(|(watch, number)| watch.count(number))
+                }
             }
         }
         let own = self.watched.len();
@@ -206,7 +210,8 @@ impl Drift {
         };
         let score = self.watched.len() - 1;
         let mut features: Vec<Index> = (0..score).map(index).collect();
-        features.sort_by(|a, b| b.psi.unwrap_or(-1.0).total_cmp(&a.psi.unwrap_or(-1.0)).then_with(|| a.name.cmp(&b.name)));
+        features
+            .sort_by(|a, b| b.psi.unwrap_or(-1.0).total_cmp(&a.psi.unwrap_or(-1.0)).then_with(|| a.name.cmp(&b.name)));
         let reference = if self.given { "manifest" } else { "served" };
         DriftReport { reference, collecting, rows, score: index(score), features }
     }

@@ -1,8 +1,8 @@
 //! A loaded model: what it is asked, by kind.
 
 use crate::ModelError;
-use crate::graph::{Graph, Input, Side};
 use crate::features::{Feature, FeaturePlan};
+use crate::graph::{Graph, Input, Side};
 use crate::manifest::{Golden, Kind, Manifest};
 use crate::program::Numbers;
 use crate::tensors::{self, Owned, Tensor};

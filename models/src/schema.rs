@@ -75,8 +75,11 @@ pub fn manifest_schema() -> Value {
             ("vocabulary", positive()),
             ("space", json!({"type": "string"})),
             ("dimension", positive()),
-            ("reference", json!({"type": "object", "maxProperties": MOST_NUMBERS + 1,
-                "additionalProperties": {"$ref": "#/$defs/histogram"}})),
+            (
+                "reference",
+                json!({"type": "object", "maxProperties": MOST_NUMBERS + 1,
+                "additionalProperties": {"$ref": "#/$defs/histogram"}}),
+            ),
             ("golden", golden),
         ],
         &["name", "kind"],
@@ -127,7 +130,8 @@ type Type = (&'static str, Vec<(&'static str, Value)>, Vec<&'static str>);
 fn types() -> Vec<Type> {
     let text = || json!({"$ref": "#/$defs/text"});
     let column = || ("column", text());
-    let texts = |least: usize, most: usize| json!({"type": "array", "minItems": least, "maxItems": most, "items": text()});
+    let texts =
+        |least: usize, most: usize| json!({"type": "array", "minItems": least, "maxItems": most, "items": text()});
     let size = |most: usize| json!({"type": "integer", "minimum": 1, "maximum": most});
     let encode = || ("encode", json!({"enum": ["one_hot", "index"]}));
     let kinds = ["view", "click", "cart", "purchase", "rating", "search", "custom"];
@@ -142,11 +146,7 @@ fn types() -> Vec<Type> {
         ("number", vec![column()], vec!["column"]),
         ("expr", vec![("expr", json!({"type": "string", "minLength": 1, "maxLength": 8192}))], vec!["expr"]),
         ("string", vec![column(), ("values", texts(1, limits::VALUES)), encode()], vec!["column", "values"]),
-        (
-            "vector",
-            vec![column(), ("space", text()), ("dimension", size(limits::DIMENSION))],
-            vec!["dimension"],
-        ),
+        ("vector", vec![column(), ("space", text()), ("dimension", size(limits::DIMENSION))], vec!["dimension"]),
         ("word_count", vec![column()], vec!["column"]),
         (
             "time_diff",
@@ -187,11 +187,7 @@ fn types() -> Vec<Type> {
             vec!["part"],
         ),
         ("item_id", vec![], vec![]),
-        (
-            "history",
-            vec![length(), events(), pad(), column(), ("values", texts(0, limits::VALUES))],
-            vec!["length"],
-        ),
+        ("history", vec![length(), events(), pad(), column(), ("values", texts(0, limits::VALUES))], vec!["length"]),
         ("history_mask", vec![length(), events(), pad()], vec!["length"]),
     ]
 }
@@ -218,11 +214,16 @@ mod tests {
                 "values" => json!(["a"]),
                 "dimension" | "length" => json!(2),
                 "days" => json!([1.0]),
-                "part" => if name == "local_time" { json!("hour") } else { json!("device") },
+                "part" => {
+                    if name == "local_time" {
+                        json!("hour")
+                    } else {
+                        json!("device")
+                    }
+                }
                 _ => json!("item.x"),
             };
-            let given: Map<String, Value> =
-                required.iter().map(|field| ((*field).to_owned(), some(field))).collect();
+            let given: Map<String, Value> = required.iter().map(|field| ((*field).to_owned(), some(field))).collect();
             let mut ours: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
             let mut theirs = fields_of(name, &given);
             ours.sort_unstable();

@@ -1,7 +1,8 @@
 //! Features computed over an invented shop, by hand and by [`FeaturePlan`].
 
 use qianmian_core::{
-    Candidates, ColumnValues, Columns, DAY_MS, EventKind, Interaction, ItemRow, ReachError, Request, RequestContext, Visitor,
+    Candidates, ColumnValues, Columns, DAY_MS, EventKind, Interaction, ItemRow, ReachError, Request, RequestContext,
+    Visitor,
 };
 use qianmian_models::manifest::Rule;
 use qianmian_models::{FeaturePlan, ItemIds, Kind, Manifest};
@@ -35,7 +36,8 @@ impl Columns for Shop {
                 ColumnValues::Lists(at.map(|at| TAGS[at].iter().map(|tag| Arc::from(*tag)).collect()).collect())
             }
             name if name.starts_with("context.") => {
-                let said = ctx.request.context.iter().find(|(key, _)| Some(key.as_str()) == name.strip_prefix("context."));
+                let said =
+                    ctx.request.context.iter().find(|(key, _)| Some(key.as_str()) == name.strip_prefix("context."));
                 ColumnValues::Texts(vec![Arc::from(said.map_or("", |(_, value)| value)); rows.len()])
             }
             _ => {
@@ -179,7 +181,10 @@ fn matches_of_the_request() {
         &[[1.0, 1.0, 1.0, NAN, 1.0, 1.0]],
     );
     assert_is(json!({"type": "user_agent", "part": "platform", "encode": "index"}), &[[2.0; 6]]);
-    assert_is(json!({"type": "user_agent", "part": "device", "column": "context.absent", "missing": 0}), &[[0.0; 6]; 6]);
+    assert_is(
+        json!({"type": "user_agent", "part": "device", "column": "context.absent", "missing": 0}),
+        &[[0.0; 6]; 6],
+    );
     let mut media = [[0.0; 6]; 6];
     media[2] = [1.0; 6];
     assert_is(json!({"type": "referer"}), &media);
@@ -202,10 +207,7 @@ fn what_the_visitor_did() {
     assert_is(with(json!({"measure": "share"})), &[[0.75, 0.0, 0.75, 0.0, 0.25, 0.75]]);
     assert_is(with(json!({"events": ["rating"], "measure": "share"})), &[[NAN; 6]]);
     // tea, green, cup (twice), blue: an interaction that shares two tags counts once.
-    assert_is(
-        json!({"type": "interacted_with", "column": "item.tags"}),
-        &[[2.0, 2.0, 2.0, 0.0, 2.0, 2.0]],
-    );
+    assert_is(json!({"type": "interacted_with", "column": "item.tags"}), &[[2.0, 2.0, 2.0, 0.0, 2.0, 2.0]]);
     assert_is(json!({"type": "window_count", "days": [0.5, 1, 5]}), &[[1.0; 6], [2.0; 6], [3.0; 6]]);
     assert_is(json!({"type": "window_count", "days": [30], "events": ["view"]}), &[[2.0; 6]]);
     // Item 6 is outside the vocabulary.
@@ -258,8 +260,14 @@ fn what_is_wrong_is_said_with_its_place() {
         (json!({"type": "number", "column": "item.price"}), "features[0] is called \"item.price\" too: give one"),
         (json!({"type": "expr", "expr": "1 +"}), "features[1].expr: character"),
         (json!({"type": "string", "column": "c", "values": []}), "features[1].values: is empty"),
-        (json!({"type": "string", "column": "c", "values": ["a", "a"]}), "features[1].values[1]: \"a\" is listed twice"),
-        (json!({"type": "string", "column": "c", "values": many}), "features[1].values: lists 100001 texts, at most 100000"),
+        (
+            json!({"type": "string", "column": "c", "values": ["a", "a"]}),
+            "features[1].values[1]: \"a\" is listed twice",
+        ),
+        (
+            json!({"type": "string", "column": "c", "values": many}),
+            "features[1].values: lists 100001 texts, at most 100000",
+        ),
         (json!({"type": "string", "column": "c", "values": many[..5_000]}), "at most 1000 of 4096"),
         (json!({"type": "vector", "dimension": 3}), "features[1]: give one of space and column"),
         (json!({"type": "vector", "space": "s", "dimension": 0}), "features[1].dimension: is 0, expected 1 to 2048"),
@@ -280,9 +288,8 @@ fn what_is_wrong_is_said_with_its_place() {
     let error = Manifest { vocabulary: None, ..manifest(json!([{"type": "item_id"}])) }.validate().unwrap_err();
     assert!(error.to_string().contains("need vocabulary"), "{error}");
 
-    let check = |feature: Value| {
-        FeaturePlan::of(&manifest(json!([feature]))).unwrap().check(&Shop, &[ItemRow(0)]).unwrap_err()
-    };
+    let check =
+        |feature: Value| FeaturePlan::of(&manifest(json!([feature]))).unwrap().check(&Shop, &[ItemRow(0)]).unwrap_err();
     assert!(check(json!("item.prise")).starts_with("features[0] \"item.prise\": no column named"));
     assert!(check(json!("item.title")).contains("features[0]: \"item.title\" is text"));
     assert!(check(json!({"type": "expr", "expr": "item.title + 1"})).contains("features[0]: character"));

@@ -87,9 +87,10 @@ fn extractor(extractor: &Extractor) -> Result<(), String> {
         }
         E::Vector { space, column, dimension } => {
             let named = [(".space", space), (".column", column)];
-            named.iter().filter_map(|(field, name)| name.as_ref().map(|name| (*field, name))).try_for_each(
-                |(field, name)| text(field, name),
-            )?;
+            named
+                .iter()
+                .filter_map(|(field, name)| name.as_ref().map(|name| (*field, name)))
+                .try_for_each(|(field, name)| text(field, name))?;
             if space.is_some() == column.is_some() {
                 return Err(": give one of space and column".to_owned());
             }
@@ -110,7 +111,9 @@ fn extractor(extractor: &Extractor) -> Result<(), String> {
             text(".column", column)?;
             windows(days)
         }
-        E::WindowCount { days, .. } if days.is_empty() => Err(".days: is empty: give windows, such as [1, 7, 30]".into()),
+        E::WindowCount { days, .. } if days.is_empty() => {
+            Err(".days: is empty: give windows, such as [1, 7, 30]".into())
+        }
         E::WindowCount { days, .. } => windows(days),
         E::LocalTime { offset, .. } => match offset_minutes(offset) {
             Some(_) => Ok(()),

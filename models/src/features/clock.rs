@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn offsets_are_hours_and_minutes() {
-        for (text, want) in [("+08:00", Some(480)), ("-03:30", Some(-210)), ("+00:00", Some(0)), ("+14:00", Some(840))] {
+        for (text, want) in [("+08:00", Some(480)), ("-03:30", Some(-210)), ("+00:00", Some(0)), ("+14:00", Some(840))]
+        {
             assert_eq!(offset_minutes(text), want, "{text}");
         }
         for text in ["", "8", "+8:00", "+14:01", "+08:60", "Asia/Shanghai", "+0é:00", "++8:00", "+-8:00"] {

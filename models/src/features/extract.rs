@@ -84,12 +84,7 @@ impl Ready {
     }
 
     /// Computes it. An error says what is wrong with a column.
-    pub(super) fn fill(
-        &self,
-        scene: &Scene,
-        reads: &[Read],
-        codes: Option<&ItemCodes>,
-    ) -> Result<Filled, ReachError> {
+    pub(super) fn fill(&self, scene: &Scene, reads: &[Read], codes: Option<&ItemCodes>) -> Result<Filled, ReachError> {
         use Extractor as E;
         let read = |at: usize| &reads[self.reads[at]];
         let len = scene.len();
@@ -163,9 +158,9 @@ impl Ready {
                 let (sought, own) = (read(0).texts(), read(1).texts());
                 let parts = |texts: &[Arc<str>]| Arc::new(text::parts(texts, *method, *n));
                 let (mut before, mut again) = (Again::new(), Again::new());
-                let anchors: Option<Vec<Arc<str>>> = with.starts_with("anchor.item.").then(|| {
-                    (0..scene.ctx.request.items.len()).flat_map(|at| sought.at(at).to_vec()).collect()
-                });
+                let anchors: Option<Vec<Arc<str>>> = with
+                    .starts_with("anchor.item.")
+                    .then(|| (0..scene.ctx.request.items.len()).flat_map(|at| sought.at(at).to_vec()).collect());
                 each(&mut |row| {
                     let sought = anchors.as_deref().unwrap_or_else(|| sought.at(row));
                     text::alike(&before.of(sought, parts), &again.of(own.at(row), parts), *method)

@@ -1,10 +1,10 @@
 //! All features of a ranker, checked and made ready: the one place where they are computed.
 
+use super::Feature;
 use super::check::{MOST_FEATURES, MOST_NUMBERS, check, whole};
 use super::definition::{Definition, Extractor, Missing, Scale};
 use super::extract::{Filled, Ready, no_number};
 use super::read::{Read, Scene, Wanted};
-use super::Feature;
 use crate::ModelError;
 use crate::codes::ItemCodes;
 use crate::manifest::Manifest;
@@ -92,13 +92,16 @@ pub(crate) fn check_all(manifest: &Manifest) -> Result<(), String> {
     let ids = listed(manifest).any(|(_, feature)| by_ids(feature));
     match manifest.rows() {
         None if ids => Err("item_ids by a rule need vocabulary: the number of embedding rows".to_owned()),
-        Some(rows) if ids && rows > MOST_IDS => Err(format!("vocabulary is {rows}: a ranker's ids are at most {MOST_IDS}")),
+        Some(rows) if ids && rows > MOST_IDS => {
+            Err(format!("vocabulary is {rows}: a ranker's ids are at most {MOST_IDS}"))
+        }
         _ => Ok(()),
     }
 }
 
+/// The input a path is of; nothing for the only one.
 fn input_of(path: &str) -> &str {
-    path.split('.').next().unwrap_or_default()
+    path.split_once('.').map_or("", |(tensor, _)| tensor)
 }
 
 /// Whether a feature is of the integers of items.
@@ -116,8 +119,7 @@ impl FeaturePlan {
         let wrong = |detail| ModelError::Manifest { model: manifest.name.clone(), detail };
         check_all(manifest).map_err(wrong)?;
         let codes = ItemCodes::of(manifest)?.map(Arc::new);
-        let mut plan =
-            Self { features: Vec::new(), wanted: Vec::new(), names: Vec::new(), watched: Vec::new(), codes };
+        let mut plan = Self { features: Vec::new(), wanted: Vec::new(), names: Vec::new(), watched: Vec::new(), codes };
         for (path, feature) in listed(manifest) {
             plan.add(path, feature).map_err(wrong)?;
         }

@@ -1,7 +1,7 @@
 //! The columns that features are computed from, each read once for all of them.
 
-use qianmian_core::{ColumnValues, ItemRow, ReachError, RequestContext};
 use qianmian_core::{Candidates, Columns};
+use qianmian_core::{ColumnValues, ItemRow, ReachError, RequestContext};
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn words_are_counted() {
-        for (text, want) in [("", 0), ("Green tea, 250 g!", 4), ("绿茶250克", 4), ("a-b_c", 3), ("  ", 0), ("茶", 1)] {
+        for (text, want) in [("", 0), ("Green tea, 250 g!", 4), ("绿茶250克", 4), ("a-b_c", 3), ("  ", 0), ("茶", 1)]
+        {
             assert_eq!(count(&of(text)), want, "{text}");
         }
         assert_eq!(count(&["green tea".into(), "cup".into()]), 3);

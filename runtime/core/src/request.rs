@@ -73,7 +73,16 @@ impl RequestContext {
     /// A context with an empty memo.
     #[must_use]
     pub fn new(request: Request, visitor: Arc<Visitor>, now: TimeMs, seed: u64) -> Self {
-        Self { request, visitor, now, seed, deadline: None, memo: Mutex::default(), notes: Mutex::default(), scored: None }
+        Self {
+            request,
+            visitor,
+            now,
+            seed,
+            deadline: None,
+            memo: Mutex::default(),
+            notes: Mutex::default(),
+            scored: None,
+        }
     }
 
     /// The same for a caller who stops waiting at that moment.

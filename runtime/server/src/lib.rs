@@ -11,6 +11,7 @@ pub mod breaker;
 mod child;
 pub mod cli;
 pub mod code_tags;
+pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod embeddings;

@@ -46,7 +46,8 @@ pub fn read_file(path: &Path) -> anyhow::Result<Manifest> {
 
 /// What is wrong with a document, by its places; `None` when it fits.
 fn check(document: &Value) -> Result<Option<String>, ApiError> {
-    let validator = VALIDATOR.as_ref().map_err(|error| ApiError::internal(format!("the manifest's schema: {error}")))?;
+    let validator =
+        VALIDATOR.as_ref().map_err(|error| ApiError::internal(format!("the manifest's schema: {error}")))?;
     let wrong: Vec<String> = validator
         .iter_errors(document)
         .take(TOLD)
@@ -86,8 +87,14 @@ mod tests {
             (ranker(json!([{"column": "item.price"}])), "features[0]: \"type\" is a required property"),
             (ranker(json!([{"type": "string", "column": "c"}])), "features[0]: \"values\" is a required property"),
             (ranker(json!([{"type": "number", "column": "c", "vales": 1}])), "'vales' was unexpected"),
-            (ranker(json!([{"type": "history", "length": 1_000}])), "features[0].length: 1000 is greater than the maximum of 256"),
-            (ranker(json!([{"type": "position", "missing": "median"}])), "features[0].missing: \"median\" is not one of"),
+            (
+                ranker(json!([{"type": "history", "length": 1_000}])),
+                "features[0].length: 1000 is greater than the maximum of 256",
+            ),
+            (
+                ranker(json!([{"type": "position", "missing": "median"}])),
+                "features[0].missing: \"median\" is not one of",
+            ),
             (json!({"name": "m", "kind": "oracle"}), "kind: \"oracle\" is not one of"),
             (json!({"kind": "ranker"}), "the top: \"name\" is a required property"),
         ] {

@@ -254,8 +254,11 @@ fn record(
         ..Request::default()
     };
     let ctx = Arc::new(RequestContext::new(request, visitor, task.as_of, 1));
-    let recorder =
-        Arc::new(Recorder { columns: Arc::clone(&app.reach.columns), plan: Arc::clone(&task.plan), seen: Mutex::default() });
+    let recorder = Arc::new(Recorder {
+        columns: Arc::clone(&app.reach.columns),
+        plan: Arc::clone(&task.plan),
+        seen: Mutex::default(),
+    });
     let reach = Reach { scoring: Arc::clone(&recorder) as _, ..app.reach.clone() };
     let limits = qianmian_host::Limits { wall: Duration::from_secs(10), ..qianmian_host::Limits::default() };
     let outcome = release.strategy.compose(ctx, &reach, parameters, &limits);

@@ -106,7 +106,7 @@ impl Export {
     }
 }
 
-fn all_events(state: &State, from: TimeMs, until: TimeMs) -> anyhow::Result<Vec<Event>> {
+pub(super) fn all_events(state: &State, from: TimeMs, until: TimeMs) -> anyhow::Result<Vec<Event>> {
     let mut events = Vec::new();
     state.scan(0, &mut |chunk| {
         events.extend(chunk.events.into_iter().filter(|e| e.time >= from && e.time < until));

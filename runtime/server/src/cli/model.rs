@@ -1,8 +1,11 @@
 //! `qianmian model`: what a data scientist types before a model is uploaded.
 
+use crate::compare::{Comparison, compare};
 use crate::manifests;
 use anyhow::Context;
+use qianmian_core::TimeMs;
 use qianmian_models::{Model, manifest_schema};
+use qianmian_state::{CaptureFilter, Captures, State};
 use std::path::{Path, PathBuf};
 
 /// The subcommands of `model`.
@@ -18,6 +21,13 @@ pub(super) enum ModelCommand {
         /// Print the answer as JSON.
         #[arg(long)]
         json: bool,
+        /// Compare it with the live version of its name over what that was served: a data folder whose captures hold
+        /// features (`feature_share`).
+        #[arg(long, value_name = "DATA")]
+        against: Option<PathBuf>,
+        /// Of that, what was answered at or after this moment, or so long ago: 30m, 1h, 7d.
+        #[arg(long, value_parser = super::replay::since, requires = "against")]
+        since: Option<TimeMs>,
     },
     /// Print the JSON Schema of manifests.
     Schema,
@@ -27,14 +37,17 @@ impl ModelCommand {
     #[allow(clippy::print_stdout, reason = "this is the command's output")]
     pub(super) fn run(&self) -> anyhow::Result<()> {
         match self {
-            Self::Check { file, manifest, json } => println!("{}", check(file, manifest, *json)?),
+            Self::Check { file, manifest, json, against, since } => {
+                let past = against.as_deref().map(|data| (data, since.unwrap_or(TimeMs::MIN)));
+                println!("{}", check(file, manifest, *json, past)?);
+            }
             Self::Schema => println!("{}", serde_json::to_string_pretty(&manifest_schema())?),
         }
         Ok(())
     }
 }
 
-fn check(file: &Path, manifest: &Path, json: bool) -> anyhow::Result<String> {
+fn check(file: &Path, manifest: &Path, json: bool, past: Option<(&Path, TimeMs)>) -> anyhow::Result<String> {
     let manifest = manifests::read_file(manifest)?;
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let program = std::env::current_exe().context("where is this binary?")?;
@@ -44,9 +57,37 @@ fn check(file: &Path, manifest: &Path, json: bool) -> anyhow::Result<String> {
     let model = Model::load(&bytes, manifest)?;
     let (name, kind, how) = (&model.manifest().name, model.manifest().kind, model.describe());
     let golden = model.manifest().golden.as_ref().map_or(0, |golden| golden.outputs.len());
+    let compared = past.map(|(data, since)| against(&model, data, since)).transpose()?;
     Ok(if json {
-        serde_json::json!({"name": name, "kind": kind.to_string(), "golden": golden, "runs": how}).to_string()
+        let answer = serde_json::json!({
+            "name": name, "kind": kind.to_string(), "golden": golden, "runs": how, "compared": compared,
+        });
+        answer.to_string()
     } else {
-        format!("{name}: a {kind} that loads and gives {golden} golden answers; {how}")
+        let said = format!("{name}: a {kind} that loads and gives {golden} golden answers; {how}");
+        compared.map_or(said.clone(), |compared| format!("{said}\n{}", in_words(&compared)))
     })
+}
+
+fn against(model: &Model, data: &Path, since: TimeMs) -> anyhow::Result<Comparison> {
+    let captures = Captures::open_read_only(data)?;
+    let state = State::open_until(data, TimeMs::MAX)?;
+    let events = super::export::all_events(&state, since, TimeMs::MAX)?;
+    compare(model, &captures, &CaptureFilter { since, limit: usize::MAX, ..CaptureFilter::default() }, &events)
+}
+
+fn in_words(c: &Comparison) -> String {
+    let correlation = c.correlation.map_or_else(|| "unknown".to_owned(), |r| format!("{r:.3}"));
+    let ndcg = c.ndcg.map_or_else(
+        || "no clicks name a request".to_owned(),
+        |[live, new]| format!("NDCG@10 of clicks {live:.4} -> {new:.4} over {} sets", c.judged),
+    );
+    format!(
+        "against the live version, {} sets of {} candidates: rank correlation {correlation}, {:.1}% of the first ten stay, {ndcg}; \
+         {:.0} us a set",
+        c.sets,
+        c.candidates,
+        c.overlap * 100.0,
+        c.micros
+    )
 }

@@ -19,8 +19,11 @@ pub(super) struct Ran<'a> {
 pub(super) fn explain(app: &App, ctx: &RequestContext, ran: Ran<'_>, usage: &Usage, answer: &mut Answer) {
     let Ran { page, removed, steps, log } = ran;
     // The features of the models that this composition really used.
-    let mut models: Vec<_> =
-        steps.iter().filter(|step| step.operation == "score").filter_map(|step| app.models.get(&step.argument)).collect();
+    let mut models: Vec<_> = steps
+        .iter()
+        .filter(|step| step.operation == "score")
+        .filter_map(|step| app.models.get(&step.argument))
+        .collect();
     models.sort_by(|a, b| a.name.cmp(&b.name));
     models.dedup_by(|a, b| a.name == b.name);
     // What they were given is kept where they scored just now; a recorded score has its features computed again.

@@ -22,6 +22,21 @@ pub(crate) struct Report {
     pub unreadable: usize,
 }
 
+/// What one model was given for one set of candidates.
+pub(crate) struct Set<'a> {
+    pub request_id: &'a str,
+    pub time: i64,
+    pub scenario: &'a str,
+    pub model: &'a str,
+    pub digest: &'a str,
+    /// The names of a row's numbers.
+    pub names: &'a [String],
+    pub items: Vec<&'a str>,
+    /// Row-major; NaN is missing.
+    pub features: &'a [f32],
+    pub scores: &'a [f32],
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     request_id: &'a str,
@@ -30,21 +45,21 @@ struct Line<'a> {
     model: &'a str,
     digest: &'a str,
     names: &'a [String],
-    items: Vec<&'a str>,
+    items: &'a [&'a str],
     /// A row for each item; null is missing.
     features: Vec<Vec<Option<f32>>>,
     scores: &'a [f32],
 }
 
-/// Writes what the captures of a filter hold, of one model or of all.
+/// Calls `each` with every set that the captures of a filter hold, of one model or of all.
 ///
 /// # Errors
-/// A store that cannot be read, or a file that cannot be written.
-pub(crate) fn export(
+/// A store that cannot be read, and what `each` returns.
+pub(crate) fn each(
     captures: &Captures,
     filter: &CaptureFilter,
     model: Option<&str>,
-    mut out: impl Write,
+    each: &mut dyn FnMut(&Set) -> anyhow::Result<()>,
 ) -> anyhow::Result<Report> {
     let (mut report, mut seen) = (Report::default(), FxHashSet::default());
     for head in captures.list(filter)? {
@@ -57,24 +72,43 @@ pub(crate) fn export(
             report.unreadable += 1;
             continue;
         };
-        let wanted = capture.scored.iter().filter(|scored| model.is_none_or(|model| model == scored.model));
         let before = report.lines;
-        for scored in wanted {
-            serde_json::to_writer(&mut out, &line(&head, &capture, scored))?;
-            out.write_all(b"\n")?;
+        for scored in capture.scored.iter().filter(|scored| model.is_none_or(|model| model == scored.model)) {
+            each(&set(&head, &capture, scored))?;
             report.lines += 1;
             report.candidates += scored.items.len();
         }
         report.requests += usize::from(report.lines > before);
     }
+    Ok(report)
+}
+
+/// Writes them as lines of JSON.
+///
+/// # Errors
+/// As [`each`], and a file that cannot be written.
+pub(crate) fn export(
+    captures: &Captures,
+    filter: &CaptureFilter,
+    model: Option<&str>,
+    mut out: impl Write,
+) -> anyhow::Result<Report> {
+    let report = each(captures, filter, model, &mut |set| {
+        let row = |row: &[f32]| row.iter().map(|number| number.is_finite().then_some(*number)).collect();
+        let Set { request_id, time, scenario, model, digest, names, scores, .. } = *set;
+        let features = set.features.chunks(names.len().max(1)).map(row).collect();
+        let items = &set.items;
+        let line = Line { request_id, time, scenario, model, digest, names, items, features, scores };
+        serde_json::to_writer(&mut out, &line)?;
+        Ok(out.write_all(b"\n")?)
+    })?;
     out.flush()?;
     Ok(report)
 }
 
-fn line<'a>(head: &'a CaptureHead, capture: &'a Capture, scored: &'a CapturedScored) -> Line<'a> {
+fn set<'a>(head: &'a CaptureHead, capture: &'a Capture, scored: &'a CapturedScored) -> Set<'a> {
     let id = |place: &u32| capture.items.get(*place as usize).map_or("", |(id, _)| id.as_str());
-    let row = |row: &[f32]| row.iter().map(|number| number.is_finite().then_some(*number)).collect();
-    Line {
+    Set {
         request_id: &head.id,
         time: head.time,
         scenario: &head.scenario,
@@ -82,7 +116,7 @@ fn line<'a>(head: &'a CaptureHead, capture: &'a Capture, scored: &'a CapturedSco
         digest: &scored.digest,
         names: &scored.names,
         items: scored.items.iter().map(id).collect(),
-        features: scored.features.chunks(scored.names.len().max(1)).map(row).collect(),
+        features: &scored.features,
         scores: &scored.scores,
     }
 }

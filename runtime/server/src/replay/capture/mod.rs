@@ -11,8 +11,8 @@ use crate::scenario::{Release, ScenarioSpec};
 use name::Namer;
 use qianmian_core::source::Attribute;
 use qianmian_core::{
-    Basis, ColumnValues, Interaction, ItemHistory, ItemKind, ItemRow, ReachError, Request, RequestContext, Scope, Scored,
-    Source, SourceSpec, TimeMs, Visitor,
+    Basis, ColumnValues, Interaction, ItemHistory, ItemKind, ItemRow, ReachError, Request, RequestContext, Scope,
+    Scored, Source, SourceSpec, TimeMs, Visitor,
 };
 use qianmian_host::Usage;
 use qianmian_state::{Catalogue, CatalogueStore};
