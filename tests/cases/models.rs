@@ -138,7 +138,7 @@ fn a_network_over_the_history_is_served() {
     events.push(view(90, "ann", "unheard of", now() - 30_000));
     events.push(json!({"id": "cart", "type": "cart", "time": now() - 20_000, "visitor": {"id": "ann"}, "item": "3"}));
     server.events(&events);
-    let visitor = server.app.state.folds.visitor(&server.app.state.people.of("ann").to_string());
+    let visitor = server.app.state.folds.visitor(&server.app.state.people.of("ann"));
     let ctx = RequestContext::new(Request::default(), visitor, now(), 1).keeping_scored();
     let target = inputs("target")[0].to_string();
     let rows = [target.as_str(), "1", "2"].map(|id| server.app.state.catalogue.current().row(id).expect("an item"));
