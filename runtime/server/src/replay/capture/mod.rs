@@ -415,3 +415,20 @@ pub fn comparable(answer: &Answer) -> anyhow::Result<String> {
     }
     Ok(serde_json::to_string(&answer)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_of_the_format_before_is_read() {
+        // Zeros are a capture in which everything is empty.
+        let (empty, _): (Capture, _) = postcard::take_from_bytes(&[0; 1_024]).unwrap();
+        assert!(Capture::decode(&empty.encode().unwrap()).unwrap().scored.is_empty());
+        let mut plain = postcard::to_stdvec(&empty).unwrap();
+        assert_eq!(plain.pop(), Some(0), "the last field is a list");
+        let stored = |format: u8| [vec![format], zstd::encode_all(plain.as_slice(), 1).unwrap()].concat();
+        assert!(Capture::decode(&stored(WITHOUT_SCORED)).unwrap().scored.is_empty());
+        assert!(Capture::decode(&stored(FORMAT)).is_err() && Capture::decode(&stored(3)).is_err());
+    }
+}
