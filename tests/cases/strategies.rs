@@ -66,11 +66,11 @@ fn a_release_pins_is_checked_and_rolls_back() {
     let reply = server.send("POST", "/v1/scenarios/s/rollback", "application/json", b"");
     assert_eq!((reply.status, &reply.json["release"]), (200, &3.into()), "{}", reply.text);
     assert_eq!(ask(), ["p1"]);
-    let delete = || server.send("DELETE", "/v1/scenarios/s", "application/json", b"");
+    let delete = || server.delete("/v1/scenarios/s");
     assert_eq!([delete().status, delete().status], [204, 404]);
     assert_eq!(server.recommend(json!({ "scenario": "s" })).json["code"], "unknown_scenario");
     server.scenario("s", listed("p2"));
-    assert_eq!(server.send("GET", "/v1/scenarios/s", "", b"").json["release"], 5, "a deletion is a version too");
+    assert_eq!(server.get("/v1/scenarios/s").json["release"], 5, "a deletion is a version too");
 }
 
 #[test]

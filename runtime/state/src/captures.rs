@@ -58,7 +58,7 @@ impl Captures {
     /// Opens the captures in `dir`, or an empty store in memory.
     ///
     /// # Errors
-    /// [`StateError::Database`] or [`StateError::Format`].
+    /// [`StateError::Database`](crate::StateError::Database) or [`StateError::Format`](crate::StateError::Format).
     pub fn open(dir: Option<&Path>) -> Result<Self> {
         Ok(Self { db: Mutex::new(db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Rollback)?) })
     }
@@ -74,7 +74,7 @@ impl Captures {
     /// Keeps captures with their contents, all or none of them.
     ///
     /// # Errors
-    /// [`StateError::Database`].
+    /// [`StateError::Database`](crate::StateError::Database).
     pub fn put(&self, captures: &[(CaptureHead, Vec<u8>)]) -> Result<()> {
         let mut db = self.db.lock();
         let tx = db.transaction().during("keep captures")?;
@@ -95,7 +95,7 @@ impl Captures {
     /// The newest capture of a request: its head and content.
     ///
     /// # Errors
-    /// [`StateError::Damaged`] when it fails its checksum; [`StateError::Database`].
+    /// [`StateError::Damaged`](crate::StateError::Damaged) when it fails its checksum; [`StateError::Database`](crate::StateError::Database).
     pub fn get(&self, id: &str) -> Result<Option<(CaptureHead, Vec<u8>)>> {
         let db = self.db.lock();
         let found = db
@@ -118,7 +118,7 @@ impl Captures {
     /// The heads of captures, newest first.
     ///
     /// # Errors
-    /// [`StateError::Database`].
+    /// [`StateError::Database`](crate::StateError::Database).
     pub fn list(&self, filter: &CaptureFilter) -> Result<Vec<CaptureHead>> {
         let db = self.db.lock();
         let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
@@ -142,7 +142,7 @@ impl Captures {
     /// Removes a visitor's captures from the disk; returns how many there were.
     ///
     /// # Errors
-    /// [`StateError::Database`].
+    /// [`StateError::Database`](crate::StateError::Database).
     pub fn erase_visitor(&self, visitor: &str) -> Result<usize> {
         self.remove("DELETE FROM captures WHERE visitor = ?1", params![visitor])
     }
@@ -150,7 +150,7 @@ impl Captures {
     /// Removes captures from before a moment; returns how many.
     ///
     /// # Errors
-    /// [`StateError::Database`].
+    /// [`StateError::Database`](crate::StateError::Database).
     pub fn expire(&self, before: TimeMs) -> Result<usize> {
         self.remove("DELETE FROM captures WHERE time < ?1", params![before])
     }
