@@ -6,8 +6,8 @@ const SPARE: usize = 256;
 /// The `k` best of what is offered, found in linear time.
 pub(crate) struct Best {
     k: usize,
-    /// How much worse than the last of them may still be kept.
-    slack: f32,
+    /// How much worse than the last of them may still be kept; without, ties go by row and no more than `k` are kept.
+    slack: Option<f32>,
     /// Weighed again when there are so many.
     full: usize,
     /// No lower score can be among the best any more.
@@ -22,11 +22,15 @@ fn better(a: &(f32, u32), b: &(f32, u32)) -> std::cmp::Ordering {
 
 impl Best {
     pub fn new(k: usize) -> Self {
-        Self::with_slack(k, 0.0)
+        Self::keeping(k, None)
     }
 
-    /// Keeps more than `k`: all that score at most `slack` less than the last of them.
+    /// Keeps more than `k`: all that score at most `slack` less than the last of them, at a slack of 0 its ties.
     pub fn with_slack(k: usize, slack: f32) -> Self {
+        Self::keeping(k, Some(slack))
+    }
+
+    fn keeping(k: usize, slack: Option<f32>) -> Self {
         let full = 2 * k + SPARE;
         Self { k, slack, full, floor: f32::NEG_INFINITY, found: Vec::with_capacity(full) }
     }
@@ -75,9 +79,9 @@ impl Best {
         }
         if self.k > 0 {
             let (_, last, _) = self.found.select_nth_unstable_by(self.k - 1, better);
-            self.floor = last.0 - self.slack;
+            self.floor = last.0 - self.slack.unwrap_or_default();
         }
-        if self.slack > 0.0 {
+        if self.slack.is_some() {
             let floor = self.floor;
             self.found.retain(|found| found.0 >= floor);
         } else {

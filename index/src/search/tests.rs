@@ -261,6 +261,16 @@ fn a_filter_may_search_too() {
     assert_eq!(found, generation.search(&queries[..DIM], 5, None, Mode::Graph).expect("a good query"));
 }
 
+/// A query of zeros ties every row: codes must not let their order in memory decide.
+#[test]
+fn ties_of_codes_go_by_row() {
+    let values: Vec<f32> = (0..1_300).map(|i| ((i * 7) % 5) as f32 - 2.0).collect();
+    let generation = build(SpaceSpec::new("s", Metric::Dot), &values, 1);
+    let found = generation.find(&crate::Query::new(&[0.0], 3)).expect("a good query");
+    assert_eq!(found.plan.way, Way::CodeScan);
+    assert_eq!(found.rows, [(ItemRow(0), 0.0), (ItemRow(1), 0.0), (ItemRow(2), 0.0)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

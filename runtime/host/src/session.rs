@@ -2,7 +2,8 @@
 
 use crate::call::{Call, Memory, State, no_reach};
 use crate::engine::Shared;
-use crate::{Fault, Limits, Usage};
+use crate::strategy::check;
+use crate::{Description, Fault, Limits, LoadError, Usage};
 use qianmian_core::{Request, RequestContext, TimeMs, Visitor};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,10 +40,17 @@ pub(crate) fn run<I, T>(
     Ended { result: result.map_err(|error| Fault::of(&error, &limits, call.log.last())), usage, call }
 }
 
-/// A call that is made for nobody and reaches nothing: a component says what it is.
-pub(crate) fn describing(shared: &Shared) -> Call {
+/// Asks a component what it is, for nobody and with nothing in reach, and checks the answer.
+pub(crate) fn describe<I>(
+    shared: &Shared,
+    instantiate: impl FnOnce(&mut Store<State>) -> Result<I>,
+    function: impl FnOnce(I, &mut Store<State>) -> Result<Description>,
+) -> Result<Description, LoadError> {
     let limits = Limits { wall: DESCRIBE, ..Limits::default() };
-    Call::new(nobody(0), no_reach(), limits, Arc::clone(&shared.expressions), Arc::default())
+    let call = Call::new(nobody(0), no_reach(), limits, Arc::clone(&shared.expressions), Arc::default());
+    let description = run(shared, call, instantiate, function).result?;
+    check(&description)?;
+    Ok(description)
 }
 
 /// A context without a visitor.

@@ -3,7 +3,7 @@
 use crate::call::{Call, cut};
 use crate::engine::Shared;
 use crate::needs::Grants;
-use crate::session::{Ended, describing, run};
+use crate::session::{Ended, describe, run};
 use crate::v1::Contract;
 use crate::{Fault, Limits, LoadError, Needs, Usage};
 use qianmian_core::{ItemRow, Page, Reach, RequestContext};
@@ -72,14 +72,8 @@ impl Strategy {
     /// Asks the component what it is and checks the answer.
     pub(crate) fn new(shared: Arc<Shared>, contract: Contract, component: &[u8]) -> Result<Self, LoadError> {
         let digest = hex::encode(Sha256::digest(component));
-        let described = run(
-            &shared,
-            describing(&shared),
-            |store| contract.instantiate(store),
-            |instance, store| instance.describe(store),
-        );
-        let description = described.result?;
-        check(&description)?;
+        let description =
+            describe(&shared, |store| contract.instantiate(store), |instance, store| instance.describe(store))?;
         let grants = Arc::new(Grants { needs: description.needs.clone(), allowed: None });
         let (contract, description) = (Arc::new(contract), Arc::new(description));
         Ok(Self { shared, contract, digest: digest.into(), description, grants })

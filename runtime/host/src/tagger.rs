@@ -3,8 +3,7 @@
 use crate::call::{Call, no_reach};
 use crate::engine::Shared;
 use crate::needs::Grants;
-use crate::session::{Ended, describing, nobody, run};
-use crate::strategy::check;
+use crate::session::{Ended, describe, nobody, run};
 use crate::v1::tagger::Contract;
 use crate::{Description, Fault, Limits, LoadError, Usage};
 use qianmian_core::{Columns, Reach, TimeMs, Visitor};
@@ -38,14 +37,8 @@ pub struct Tagged {
 impl Tagger {
     /// Asks the component what it is and checks the answer.
     pub(crate) fn new(shared: Arc<Shared>, contract: Contract, component: &[u8]) -> Result<Self, LoadError> {
-        let described = run(
-            &shared,
-            describing(&shared),
-            |store| contract.instantiate(store),
-            |instance, store| instance.describe(store),
-        );
-        let description = described.result?;
-        check(&description)?;
+        let description =
+            describe(&shared, |store| contract.instantiate(store), |instance, store| instance.describe(store))?;
         check_tags(&description)?;
         let digest = hex::encode(Sha256::digest(component)).into();
         let grants = Arc::new(Grants { needs: description.needs.clone(), allowed: None });

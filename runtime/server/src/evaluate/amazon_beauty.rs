@@ -35,15 +35,7 @@ pub fn run(client: &Client, folder: &Path) -> anyhow::Result<Vec<Line>> {
                 ..RecommendRequest::default()
             })
             .collect();
-        let ranked: Vec<Ranked> = client
-            .recommend_all(&requests, scenario)?
-            .iter()
-            .zip(&sequences)
-            .map(|(list, (_, items))| {
-                let last = items.last().map(String::as_str).unwrap_or_default();
-                Ranked::new(list, &HashSet::from([last]))
-            })
-            .collect();
+        let ranked = last_items(client, &requests, scenario, &sequences)?;
         let loss = if scenario == "beauty-hnsw" { GRAPH_LOSS } else { 0.0 };
         for (k, hit, ndcg) in PUBLISHED {
             for (metric, ours, published) in
@@ -64,6 +56,20 @@ pub fn run(client: &Client, folder: &Path) -> anyhow::Result<Vec<Line>> {
         }
     }
     Ok(report)
+}
+
+/// Asks, and looks where each visitor's last item stands in the answer.
+fn last_items(
+    client: &Client,
+    requests: &[RecommendRequest],
+    what: &'static str,
+    sequences: &[(String, Vec<String>)],
+) -> anyhow::Result<Vec<Ranked>> {
+    let place = |(list, (_, items)): (&Vec<String>, &(String, Vec<String>))| {
+        let last = items.last().map(String::as_str).unwrap_or_default();
+        Ranked::new(list, &HashSet::from([last]))
+    };
+    Ok(client.recommend_all(requests, what)?.iter().zip(sequences).map(place).collect())
 }
 
 /// The scenario of [`ranked`].
@@ -95,15 +101,7 @@ pub fn ranked(client: &Client, folder: &Path) -> anyhow::Result<Vec<Line>> {
             }
         })
         .collect();
-    let ranked: Vec<Ranked> = client
-        .recommend_all(&requests, RANKED)?
-        .iter()
-        .zip(&sequences)
-        .map(|(list, (_, items))| {
-            let last = items.last().map(String::as_str).unwrap_or_default();
-            Ranked::new(list, &HashSet::from([last]))
-        })
-        .collect();
+    let ranked = last_items(client, &requests, RANKED, &sequences)?;
     // Sequential rules, the best simple baseline of the data when fitted on the same part of it.
     let references = [("hr", 5, 0.0552, None), ("hr", 10, 0.0744, Some(0.115)), ("hr", 20, 0.0964, None)]
         .into_iter()

@@ -100,9 +100,7 @@ fn sweep(folds: &Folds, stop: &AtomicBool) {
             if stop.load(Ordering::Relaxed) || audience.rules.load().generation != generation {
                 return;
             }
-            // given back before anything changes: a visitor that somebody holds is copied then
-            folds.crowd.of(portion).iter().for_each(|one| buyers.add(&one.visitor));
-            folds.relabel(portion);
+            folds.relabel(portion, |visitor| buyers.add(visitor));
             audience.progress.lock().done += portion.len();
         }
         // cuts of the first shard are better than none: the others of a first sweep are labelled by them

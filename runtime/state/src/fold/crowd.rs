@@ -1,7 +1,7 @@
 //! All visitors: snapshots by key, each with a number that bitmaps know them by.
 //!
-//! With a [`Room`], those who were not needed lately are packed away to disk when they do not fit, and come back when they
-//! are: of them a key and a number stay in memory.
+//! With a [`Room`], those who were not needed lately are packed away to disk when they do not fit: of them a key and a number
+//! stay in memory. They are read where they are, and come back when they change.
 
 use super::cold::Cold;
 use super::packed::weight;
@@ -35,8 +35,6 @@ struct Known {
     bytes: usize,
     /// The round of its map in which it was last looked at.
     used: AtomicU32,
-    /// Not as it was packed away last.
-    changed: bool,
 }
 
 /// A visitor among others.
@@ -94,19 +92,15 @@ impl Crowd {
 
     /// The visitor, or the unknown one.
     pub fn get(&self, key: &str) -> Arc<Visitor> {
-        let shard = self.shard(key);
-        {
-            let shard = shard.read();
-            let Some(known) = shard.known.get(key) else { return self.unknown() };
-            if let Some(visitor) = &known.visitor {
-                known.used.store(shard.round, Ordering::Relaxed);
-                return Arc::clone(visitor);
-            }
-        }
-        let mut shard = shard.write();
-        let visitor = self.warm(&mut shard, key).unwrap_or_else(|| self.unknown());
-        self.make_room(&mut shard);
-        visitor
+        let shard = self.shard(key).read();
+        let Some(known) = shard.known.get(key) else { return self.unknown() };
+        known.used.store(shard.round, Ordering::Relaxed);
+        self.look(known).unwrap_or_else(|| self.unknown())
+    }
+
+    /// Somebody, read from disk where they are packed away; none when they cannot be read.
+    fn look(&self, known: &Known) -> Option<Arc<Visitor>> {
+        known.visitor.as_ref().map(Arc::clone).or_else(|| self.packed(known.number).map(Arc::new))
     }
 
     pub fn unknown(&self) -> Arc<Visitor> {
@@ -143,11 +137,7 @@ impl Crowd {
         };
         let one = |(number, key): (u32, Arc<str>)| {
             let shard = self.shard(&key).read();
-            let visitor = match &shard.known.get(&key)?.visitor {
-                Some(visitor) => Arc::clone(visitor),
-                None => Arc::new(self.packed(number)?),
-            };
-            drop(shard);
+            let visitor = self.look(shard.known.get(&key)?)?;
             Some(Numbered { number, key, visitor })
         };
         keys.into_iter().filter_map(one).collect()
@@ -177,68 +167,48 @@ impl Crowd {
     /// Changes a visitor, made when unknown; returns their number. A request that holds the old one keeps it.
     pub fn edit(&self, key: &str, change: impl FnOnce(&mut Visitor)) -> u32 {
         let mut shard = self.shard(key).write();
-        if shard.known.contains_key(key) {
-            return self.change_in(&mut shard, key, change).unwrap_or_default();
-        }
-        let mut visitor = Visitor::default();
-        change(&mut visitor);
-        let key: Arc<str> = Arc::from(key);
-        let number = {
-            let mut keys = self.keys.write();
-            keys.push(Some(Arc::clone(&key)));
-            // four billion visitors would need more than a terabyte: memory ends first
-            u32::try_from(keys.len() - 1).unwrap_or(u32::MAX)
+        let Shard { known, bytes, round } = &mut *shard;
+        let one = match known.get_mut(key) {
+            Some(one) => one,
+            None => {
+                let (key, used) = (Arc::from(key), AtomicU32::new(*round));
+                let new = Known { number: self.number(&key), visitor: Some(Arc::default()), bytes: 0, used };
+                known.entry(key).or_insert(new)
+            }
         };
-        let bytes = self.weigh(&visitor);
-        let visitor = Some(Arc::new(visitor));
-        let used = AtomicU32::new(shard.round);
-        shard.known.insert(key, Known { number, visitor, bytes, used, changed: true });
-        shard.bytes += bytes;
+        self.alter(one, *round, bytes, change);
+        let number = one.number;
         self.make_room(&mut shard);
         number
     }
 
     /// Changes a visitor who is there.
     pub fn change(&self, key: &str, change: impl FnOnce(&mut Visitor)) {
-        self.change_in(&mut self.shard(key).write(), key, change);
+        let mut shard = self.shard(key).write();
+        let Shard { known, bytes, round } = &mut *shard;
+        let Some(one) = known.get_mut(key) else { return };
+        self.alter(one, *round, bytes, change);
+        self.make_room(&mut shard);
     }
 
-    fn change_in(&self, shard: &mut Shard, key: &str, change: impl FnOnce(&mut Visitor)) -> Option<u32> {
+    /// Changes somebody, brought back where they were packed away, and counts what they take in `bytes`.
+    fn alter(&self, one: &mut Known, round: u32, bytes: &mut usize, change: impl FnOnce(&mut Visitor)) {
+        *one.used.get_mut() = round;
+        let visitor = one.visitor.get_or_insert_with(|| Arc::new(self.packed(one.number).unwrap_or_default()));
+        change(Arc::make_mut(visitor));
         if self.room.is_some() {
-            // dropped at once: what is held elsewhere is copied when it changes
-            drop(self.warm(shard, key)?);
+            let now = weight(visitor);
+            *bytes = *bytes - one.bytes + now;
+            one.bytes = now;
         }
-        let known = shard.known.get_mut(key)?;
-        change(Arc::make_mut(known.visitor.get_or_insert_default()));
-        known.changed = true;
-        let number = known.number;
-        if let (Some(_), Some(visitor)) = (&self.room, &known.visitor) {
-            let bytes = weight(visitor);
-            shard.bytes = shard.bytes - known.bytes + bytes;
-            known.bytes = bytes;
-            self.make_room(shard);
-        }
-        Some(number)
     }
 
-    fn weigh(&self, visitor: &Visitor) -> usize {
-        if self.room.is_some() { weight(visitor) } else { 0 }
-    }
-
-    /// The visitor of a key, brought back where they were packed away.
-    fn warm(&self, shard: &mut Shard, key: &str) -> Option<Arc<Visitor>> {
-        let round = shard.round;
-        let known = shard.known.get_mut(key)?;
-        *known.used.get_mut() = round;
-        if let Some(visitor) = &known.visitor {
-            return Some(Arc::clone(visitor));
-        }
-        let visitor = Arc::new(self.packed(known.number).unwrap_or_default());
-        known.bytes = weight(&visitor);
-        known.changed = false;
-        known.visitor = Some(Arc::clone(&visitor));
-        shard.bytes += known.bytes;
-        Some(visitor)
+    /// The next number, of a new key.
+    fn number(&self, key: &Arc<str>) -> u32 {
+        let mut keys = self.keys.write();
+        keys.push(Some(Arc::clone(key)));
+        // four billion visitors would need more than a terabyte: memory ends first
+        u32::try_from(keys.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// The visitor as packed away. One that cannot be read is counted and told.
@@ -271,17 +241,16 @@ impl Crowd {
             over = over.saturating_sub(*bytes);
             leaves
         });
-        let changed = warm.iter().filter_map(|(.., key)| shard.known.get(key)).filter(|one| one.changed);
-        let changed: Vec<(u32, &Visitor)> =
-            changed.filter_map(|one| Some((one.number, one.visitor.as_deref()?))).collect();
-        if let Err(error) = room.cold.put(&changed) {
+        let leaving = warm.iter().filter_map(|(.., key)| shard.known.get(key));
+        let leaving: Vec<(u32, &Visitor)> =
+            leaving.filter_map(|one| Some((one.number, one.visitor.as_deref()?))).collect();
+        if let Err(error) = room.cold.put(&leaving) {
             tracing::error!(%error, "visitors stay in memory beyond their room");
             return;
         }
         for (.., key) in warm {
             if let Some(one) = shard.known.get_mut(&key) {
                 one.visitor = None;
-                one.changed = false;
                 shard.bytes -= std::mem::take(&mut one.bytes);
             }
         }

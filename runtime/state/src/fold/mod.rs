@@ -146,18 +146,19 @@ impl Folds {
         }
         if !self.audience.is_idle() {
             let touched: Vec<u32> = writer.touched.drain().collect();
-            self.label(&touched);
+            self.label(&touched, |_| {});
         }
         writer.touched.clear();
     }
 
-    /// Labels visitors anew, of whose writer it is the turn.
-    fn label(&self, numbers: &[u32]) {
+    /// Labels visitors anew, of whose writer it is the turn, and shows each as they were.
+    fn label(&self, numbers: &[u32], mut show: impl FnMut(&Visitor)) {
         let catalogue = self.store.current();
         for portion in numbers.chunks(PORTION) {
             // the snapshots are given back before anything changes, or each would be copied
             let changed = {
                 let crowd = self.crowd.of(portion);
+                crowd.iter().for_each(|one| show(&one.visitor));
                 self.audience.relabel(&crowd, &catalogue, &self.people)
             };
             for one in changed {
@@ -169,10 +170,10 @@ impl Folds {
         }
     }
 
-    /// Labels visitors anew.
-    pub(crate) fn relabel(&self, numbers: &[u32]) {
+    /// Labels visitors anew, and shows each as they were.
+    pub(crate) fn relabel(&self, numbers: &[u32], show: impl FnMut(&Visitor)) {
         let _turn = self.writer.lock();
-        self.label(numbers);
+        self.label(numbers, show);
     }
 
     /// The catalogue as it is now.
@@ -380,7 +381,7 @@ impl Folds {
         } else {
             let number = self.crowd.edit(person, |known| *known = visitor);
             if !self.audience.is_idle() {
-                self.label(&[number]);
+                self.label(&[number], |_| {});
             }
         }
     }
