@@ -6,7 +6,7 @@
 //! - no vector that is non-finite, of the wrong length, doubled or (cosine) zero ever gets in; each is reported;
 //! - results are best first, ties by row, without duplicates, with the same scores whichever way they were found;
 //! - walks go by 8-bit codes where those are good enough; what is returned was scored exactly;
-//! - the same rows and vectors give the same graph, up to [`SERIAL_ROWS`] of them;
+//! - the same rows and vectors give the same graph, with any number of threads;
 //! - a file with a wrong bit is never served.
 //!
 //! `hnsw_rs` begins the graphs and is used for nothing else: a generation serves from a flat snapshot of its own.
@@ -38,7 +38,6 @@ pub use file::{FileError, Opened};
 pub use filter::Filter;
 pub use fold::MAX_FOLD_DIM;
 pub use generation::{Generation, Query};
-pub use graph::SERIAL_ROWS;
 pub use interests::{Interest, Shared};
 pub use overlay::{Change, Updated};
 pub use plan::{Found, Plan, Way};

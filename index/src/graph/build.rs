@@ -1,4 +1,4 @@
-//! Building: rows into `hnsw_rs`, its bottom layer out, refined and laid out.
+//! Building: some rows into `hnsw_rs`, its bottom layer out, the other rows around it, all refined and laid out.
 
 use super::entries::{self, Entries};
 use super::twins::Groups;
@@ -14,12 +14,14 @@ use pulp::Arch;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 
-/// Up to so many rows are inserted by one thread, so that the same rows always give the same graph. Threads that race
-/// give a graph as good, but another one each time.
-pub const SERIAL_ROWS: usize = 50_000;
+/// Rows `hnsw_rs` inserts at most, by one thread: threads that race would give a graph as good, but another one each time.
+const SEED_ROWS: usize = 10_000;
 
-/// Rows inserted by one thread before the others join: `hnsw_rs` leaves rows alone that arrive before the first.
-const SEED_ROWS: usize = 1_000;
+/// Of more rows, one in so many makes a graph first, which the others are placed around by walks.
+const ONE_IN: usize = 6;
+
+/// Width of those walks.
+const PLACE_WIDTH: usize = 16;
 
 /// Width of the searches that insert: what they miss is found by walks of our own, which are several times as fast.
 const INSERT_WIDTH: usize = 24;
@@ -43,9 +45,8 @@ pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32
     let unit = directions.as_ref().unwrap_or(distinct);
     let width = 2 * spec.m;
     let apart = Apart::new(arch, spec.metric);
-    let lists = bottom_layer(spec, unit, apart);
-    let lists = refine::refine(&lists, unit, width, apart, refine::two_hops(&lists));
-    let mut lists = search_around(spec, lists, unit, width, apart);
+    let lists = begin(spec, unit, width, apart);
+    let mut lists = search_around(spec, &lists, unit, width, apart);
     // What was found must be found from the other side too.
     lists = refine::refine(&lists, unit, width, apart, |_, _| {});
     let order = layout(&lists);
@@ -70,27 +71,66 @@ pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32
     (laid, vectors, graph)
 }
 
-/// Walks the graph from every row for candidates that a graph built in one go does not see, and chooses again.
-fn search_around(spec: &SpaceSpec, lists: Vec<Vec<u32>>, unit: &Vectors, width: usize, apart: Apart) -> Vec<Vec<u32>> {
-    let mut links = vec![MISSING; lists.len() * width];
-    for (list, links) in lists.iter().zip(links.chunks_exact_mut(width)) {
-        links.iter_mut().zip(list).for_each(|(link, &to)| *link = to);
-    }
-    // Entries that know of one another however far apart: rows inserted into a wrong neighbourhood find their own.
-    let all: Vec<u32> = (0..lists.len() as u32).collect();
-    let entries = Entries::new(entries::spread(&all), unit, apart);
-    let graph = Graph::new(links, width, entries, false, unit);
-    // Directions are compared by cosine, whatever the space's metric is.
-    let codes = Codes::new(unit, apart.metric);
-    refine::refine(&lists, unit, width, apart, |at, near| {
-        with_scratch(|kept| {
-            codes.query(unit.padded(at), &mut kept.coded);
-            let plane = CodePlane { codes: &codes, query: &kept.coded };
-            let (width, scratch) = (spec.ef_construction, &mut kept.walk);
-            dispatch(apart.arch, Walk { graph: &graph, from: &[at], plane, len: unit.len(), width, scratch });
-            near.extend(kept.walk.found().map(|found| found.1));
-        });
+/// Neighbours of each vector: near ones, of different directions, though not always the nearest.
+fn begin(spec: &SpaceSpec, unit: &Vectors, width: usize, apart: Apart) -> Vec<Vec<u32>> {
+    let n = unit.len();
+    let lists = if n <= SEED_ROWS {
+        bottom_layer(spec, unit, apart)
+    } else {
+        let some: Vec<u32> = (0..n as u32).step_by(ONE_IN).collect();
+        let few = unit.pick(&some);
+        let around = Around::new(&begin(spec, &few, width, apart), &few, width, apart);
+        let place = |at: u32| {
+            let mut near = Vec::new();
+            around.walk(unit.padded(at), &[], PLACE_WIDTH, &mut near);
+            near.iter_mut().for_each(|to| *to = some[*to as usize]);
+            near
+        };
+        (0..n as u32).into_par_iter().map(place).collect()
+    };
+    refine::refine(&lists, unit, width, apart, refine::two_hops(&lists))
+}
+
+/// Walks the graph from every row for candidates that were not seen yet, and chooses again.
+fn search_around(spec: &SpaceSpec, lists: &[Vec<u32>], unit: &Vectors, width: usize, apart: Apart) -> Vec<Vec<u32>> {
+    let around = Around::new(lists, unit, width, apart);
+    refine::refine(lists, unit, width, apart, |at, near| {
+        around.walk(unit.padded(at), &[at], spec.ef_construction, near);
     })
+}
+
+/// A graph that is being built, to walk over by codes.
+struct Around {
+    graph: Graph,
+    codes: Codes,
+    len: usize,
+    arch: Arch,
+}
+
+impl Around {
+    fn new(lists: &[Vec<u32>], unit: &Vectors, width: usize, apart: Apart) -> Self {
+        let mut links = vec![MISSING; lists.len() * width];
+        for (list, links) in lists.iter().zip(links.chunks_exact_mut(width)) {
+            links.iter_mut().zip(list).for_each(|(link, &to)| *link = to);
+        }
+        // Entries that know of one another however far apart: rows placed in a wrong neighbourhood find their own.
+        let all: Vec<u32> = (0..lists.len() as u32).collect();
+        let entries = Entries::new(entries::spread(&all), unit, apart);
+        let graph = Graph::new(links, width, entries, false, unit);
+        // Directions are compared by cosine, whatever the space's metric is.
+        Self { graph, codes: Codes::new(unit, apart.metric), len: unit.len(), arch: apart.arch }
+    }
+
+    /// Adds the positions a walk finds, nearest first.
+    fn walk(&self, query: &[f32], from: &[u32], width: usize, into: &mut Vec<u32>) {
+        with_scratch(|kept| {
+            self.codes.query(query, &mut kept.coded);
+            let plane = CodePlane { codes: &self.codes, query: &kept.coded };
+            let scratch = &mut kept.walk;
+            dispatch(self.arch, Walk { graph: &self.graph, from, plane, len: self.len, width, scratch });
+            into.extend(kept.walk.found().map(|found| found.1));
+        });
+    }
 }
 
 /// The vectors at length 1. An inner product is walked over a graph of directions too: a row's links then lead to
@@ -138,13 +178,7 @@ fn bottom_layer(spec: &SpaceSpec, unit: &Vectors, apart: Apart) -> Vec<Vec<u32>>
     let n = unit.len();
     let links = (spec.m / 2).max(INSERT_LINKS);
     let hnsw = Hnsw::<f32, Apart>::new(links, n, LAYERS, spec.ef_construction.min(INSERT_WIDTH), apart);
-    let insert = |at: usize| hnsw.insert_slice((unit.padded(at as u32), at));
-    if n <= SERIAL_ROWS {
-        (0..n).for_each(insert);
-    } else {
-        (0..SEED_ROWS).for_each(insert);
-        (SEED_ROWS..n).into_par_iter().for_each(insert);
-    }
+    (0..n).for_each(|at| hnsw.insert_slice((unit.padded(at as u32), at)));
     let mut lists = vec![Vec::new(); n];
     let points = hnsw.get_point_indexation();
     for layer in (0..LAYERS).filter(|&layer| points.get_layer_nb_point(layer) > 0) {

@@ -1,8 +1,9 @@
 //! The flat graph a generation is walked over, and how it comes about.
 //!
-//! `hnsw_rs` inserts the rows; its bottom layer is copied out, refined ([`refine`]) and laid out so that neighbours
-//! lie close in memory. Its upper layers are not kept: a few hundred entry rows, spread evenly over the layout, take
-//! their place, with a small graph of their own ([`entries`]).
+//! `hnsw_rs` inserts a few thousand rows; its bottom layer is copied out, the other rows are placed around them by
+//! walks, and all is refined ([`refine`]) and laid out so that neighbours lie close in memory. Its upper layers are not
+//! kept: a few hundred entry rows, spread evenly over the layout, take their place, with a small graph of their own
+//! ([`entries`]).
 
 mod build;
 pub(crate) mod entries;
@@ -10,7 +11,6 @@ mod refine;
 mod twins;
 mod walk;
 
-pub use build::SERIAL_ROWS;
 pub(crate) use build::build;
 pub(crate) use entries::Entries;
 pub(crate) use walk::{CodePlane, FloatPlane, Kept, Walk, with_scratch};

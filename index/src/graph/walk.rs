@@ -148,8 +148,8 @@ impl Scratch {
     }
 }
 
-/// Entries a walk begins with.
-const BEGINNINGS: usize = 8;
+/// Entries a walk begins with. With 8 some three queries in a thousand never came into their cluster.
+const BEGINNINGS: usize = 12;
 
 /// The same where length counts: the highest inner products may lie in several directions.
 const MORE_BEGINNINGS: usize = 32;

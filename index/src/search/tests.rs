@@ -233,6 +233,18 @@ fn the_same_rows_give_the_same_graph_in_any_order() {
 }
 
 #[test]
+fn threads_do_not_change_the_graph() {
+    // more rows than `hnsw_rs` is given
+    let values = clustered(15_000, 8, 40, 6);
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| build(SpaceSpec::new("s", Metric::Cosine), &values, 8))
+    };
+    let (one, three) = (with(1), with(3));
+    assert!(one.base().graph == three.base().graph && one.base().rows == three.base().rows);
+}
+
+#[test]
 fn vectors_come_back() {
     let dot = build(SpaceSpec::new("s", Metric::Dot), &[3.0, 4.0, 0.0, 2.0], 2);
     let cosine = build(SpaceSpec::new("s", Metric::Cosine), &[3.0, 4.0, 0.0, 2.0], 2);
