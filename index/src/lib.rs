@@ -11,6 +11,7 @@
 //!
 //! `hnsw_rs` begins the graphs and is used for nothing else: a generation serves from a flat snapshot of its own.
 
+mod background;
 mod base;
 mod best;
 mod check;
@@ -33,6 +34,7 @@ mod spec;
 mod table;
 mod update;
 
+pub use background::background;
 pub use error::{IndexError, Reason, Rejected};
 pub use file::{FileError, Opened};
 pub use filter::Filter;

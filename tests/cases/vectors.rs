@@ -187,3 +187,20 @@ fn each_interest_of_a_visitor_finds_its_share() {
     let reply = server.send("PUT", "/v1/embeddings/t?visitor=interests&most=1", NDJSON, body.as_bytes());
     assert_eq!((reply.status, &reply.json["code"]), (400, &json!("bad_visitor")), "{}", reply.text);
 }
+
+#[test]
+fn a_space_may_compare_by_distance() {
+    let server = Server::empty();
+    server.items(&["here", "far", "close"].map(|id| json!({ "id": id })));
+    let at = |id: &str, vector: [f64; 2]| (id.to_owned(), json!(vector));
+    let body = lines([at("here", [1.0, 0.0]), at("far", [9.0, 0.0]), at("close", [1.0, 0.7])].into_iter());
+    for (metric, nearest) in [("dot", "far"), ("cosine", "far"), ("l2", "close")] {
+        send(&server, "PUT", &format!("/v1/embeddings/s?metric={metric}"), &body);
+        let retrieve = json!({ "retrieve": [{ "source": "near_items", "space": "s", "limit": 1 }] });
+        let shelves = json!([{ "id": "x", "steps": [retrieve] }]);
+        server.scenario("near", json!({ "strategy": "compose", "parameters": { "shelves": shelves } }));
+        assert_eq!(near(&server, "here", 1), [nearest], "{metric}");
+    }
+    let reply = server.send("PUT", "/v1/embeddings/s?metric=hamming", NDJSON, body.as_bytes());
+    assert_eq!((reply.status, &reply.json["code"]), (422, &json!("bad_metric")), "{}", reply.text);
+}

@@ -109,7 +109,7 @@ pub fn updates(data: &Data, spaces: &Spaces, seconds: u64) -> anyhow::Result<Vec
 
 /// Takes what is recent into a graph whenever the server would, on one thread; how many times.
 fn rebuild(spaces: &Spaces, stop: &AtomicBool) -> anyhow::Result<usize> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let pool = qianmian_index::background(1)?;
     let mut rebuilt = 0;
     while !stop.load(Ordering::Relaxed) {
         let space = spaces.space("bench").context("there")?;

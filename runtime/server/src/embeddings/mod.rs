@@ -29,7 +29,7 @@ const MOST_RECENT: usize = 10_000;
 /// How a space compares and how it sees a visitor.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SpaceSettings {
-    /// `dot` or `cosine`.
+    /// `dot`, `cosine`, or `l2`: the squared distance, negated.
     #[serde(default = "dot")]
     pub metric: String,
     /// Never approximate: scan every vector.
@@ -65,7 +65,7 @@ pub struct SpaceReport {
     pub recent: usize,
     /// Numbers a vector.
     pub dimension: usize,
-    /// `dot` or `cosine`.
+    /// `dot`, `cosine`, or `l2`: the squared distance, negated.
     pub metric: String,
     /// Whether every vector is scanned.
     pub exact: bool,
@@ -258,14 +258,14 @@ impl EmbeddingStore {
         }
     }
 
-    /// Takes what is recent into the graph, on a thread of its own and half of the machine at most.
+    /// Takes what is recent into the graph, on threads that stand back for others, half of the machine at most.
     fn renew_behind(self: &Arc<Self>, space: &str) {
         let (store, name) = (Arc::clone(self), space.to_owned());
         let renew = move || {
             // Somebody is at it, or puts a whole set.
             let Some(_turn) = store.building.try_lock() else { return };
             let half = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1);
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(half).build();
+            let pool = qianmian_index::background(half);
             let renewed = pool.map_err(ApiError::internal).and_then(|pool| pool.install(|| store.renew(&name)));
             if let Err(error) = renewed {
                 tracing::error!(space = name, %error, "the recent vectors stay outside the graph");
@@ -352,10 +352,11 @@ impl EmbeddingStore {
         let metric = match settings.metric.as_str() {
             "dot" => Metric::Dot,
             "cosine" => Metric::Cosine,
+            "l2" => Metric::L2,
             other => {
                 return Err(ApiError::unprocessable(
                     "bad_metric",
-                    format!("metric {other:?}: expected \"dot\" or \"cosine\""),
+                    format!("metric {other:?}: expected \"dot\", \"cosine\" or \"l2\""),
                 ));
             }
         };
@@ -370,9 +371,10 @@ impl EmbeddingStore {
         let rows = self.state.catalogue.reserve(&ids);
         let flat: Vec<f32> = vectors.values().flatten().copied().collect();
         let spec = SpaceSpec { exact: settings.exact, ..SpaceSpec::new(space, metric) };
-        let report = self
-            .spaces
-            .put(spec, rows, flat, dim)
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let pool = qianmian_index::background(cores).map_err(ApiError::internal)?;
+        let report = pool
+            .install(|| self.spaces.put(spec, rows, flat, dim))
             .map_err(|error| ApiError::unprocessable("bad_vectors", error.to_string()))?;
         self.visitor_vectors.put(space, settings.visitor.clone());
         let told = report.rejected.iter().take(100);

@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
-    /// `dot` (default) or `cosine`.
+    /// `dot` (default), `cosine` or `l2`.
     metric: Option<String>,
     /// `mean` (default), `interests`, `ials` or `encoder`.
     visitor: Option<String>,
