@@ -3,6 +3,9 @@
 /// Room for scores of a block that are not yet weighed.
 const SPARE: usize = 256;
 
+/// Scores that are looked at together.
+const FEW: usize = 16;
+
 /// The `k` best of what is offered, found in linear time.
 pub(crate) struct Best {
     k: usize,
@@ -12,12 +15,23 @@ pub(crate) struct Best {
     full: usize,
     /// No lower score can be among the best any more.
     floor: f32,
-    found: Vec<(f32, u32)>,
+    /// Score and row as one number, the better the smaller: numbers are compared without a branch.
+    found: Vec<u64>,
 }
 
 /// Higher score first, then lower row. Scores are finite.
-fn better(a: &(f32, u32), b: &(f32, u32)) -> std::cmp::Ordering {
-    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
+#[inline(always)]
+fn key(score: f32, row: u32) -> u64 {
+    // Adding 0 makes one zero of both.
+    let bits = (score + 0.0).to_bits();
+    let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    u64::from(!ascending) << 32 | u64::from(row)
+}
+
+#[inline(always)]
+fn score_of(key: u64) -> f32 {
+    let ascending = !((key >> 32) as u32);
+    f32::from_bits(if ascending >> 31 == 1 { ascending & !(1 << 31) } else { !ascending })
 }
 
 impl Best {
@@ -52,21 +66,29 @@ impl Best {
             return;
         }
         self.cut();
-        if self.found.len() >= self.k && self.k > 0 {
-            self.floor = self.found.iter().map(|found| found.0).fold(f32::INFINITY, f32::min);
+        if self.found.len() >= self.k
+            && let Some(&worst) = self.found.iter().max()
+        {
+            self.floor = score_of(worst);
         }
     }
 
-    /// Weighs rows with their scores.
-    pub fn offer(&mut self, rows: impl Iterator<Item = u32>, scores: &[f32]) {
-        rows.zip(scores).for_each(|(row, &score)| self.offer_one(row, score));
+    /// Weighs scores; `row` names the row of each by its place.
+    pub fn offer(&mut self, row: impl Fn(usize) -> u32, scores: &[f32]) {
+        for (few, from) in scores.chunks(FEW).zip((0..).step_by(FEW)) {
+            // Most of a long scan is below the bar: a look at several spares one at each.
+            let floor = self.floor;
+            if few.iter().fold(false, |any, &score| any | (score >= floor)) {
+                few.iter().enumerate().for_each(|(at, &score)| self.offer_one(row(from + at), score));
+            }
+        }
     }
 
     /// Weighs a row with its score.
     #[inline(always)]
     pub fn offer_one(&mut self, row: u32, score: f32) {
         if score >= self.floor {
-            self.found.push((score, row));
+            self.found.push(key(score, row));
             if self.found.len() >= self.full {
                 self.cut();
             }
@@ -78,12 +100,12 @@ impl Best {
             return;
         }
         if self.k > 0 {
-            let (_, last, _) = self.found.select_nth_unstable_by(self.k - 1, better);
-            self.floor = last.0 - self.slack.unwrap_or_default();
+            let (_, &mut last, _) = self.found.select_nth_unstable(self.k - 1);
+            self.floor = score_of(last) - self.slack.unwrap_or_default();
         }
         if self.slack.is_some() {
-            let floor = self.floor;
-            self.found.retain(|found| found.0 >= floor);
+            let last = key(self.floor, u32::MAX);
+            self.found.retain(|&found| found <= last);
         } else {
             self.found.truncate(self.k);
         }
@@ -93,7 +115,23 @@ impl Best {
     /// Those that are left, best first.
     pub fn take(mut self) -> Vec<(f32, u32)> {
         self.cut();
-        self.found.sort_unstable_by(better);
-        self.found
+        self.found.sort_unstable();
+        self.found.into_iter().map(|key| (score_of(key), key as u32)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_order_by_score_then_row() {
+        let scores = [f32::MIN, -2.5, -f32::MIN_POSITIVE, 0.0, 1e-40, 1.0, f32::MAX];
+        for pair in scores.windows(2) {
+            assert!(key(pair[1], 9) < key(pair[0], 0), "{pair:?}");
+        }
+        assert!(scores.iter().all(|&score| score_of(key(score, 7)) == score));
+        assert!(key(1.0, 3) < key(1.0, 4));
+        assert_eq!(key(0.0, 1), key(-0.0, 1));
     }
 }

@@ -264,7 +264,8 @@ impl Generation {
                 k: k.min(base.len()),
                 mode: query.mode,
                 width: query.width.unwrap_or_else(|| self.width(query, k)).max(1),
-                selection: selection.as_deref(),
+                // What lets everything through asks nothing: the kinds of a shop with one kind of item.
+                selection: selection.as_deref().filter(|selection| selection.len < base.len()),
                 barred: barred.as_deref().filter(|barred| barred.len > 0),
                 keep: query.keep,
                 codes: base.codes.as_ref().filter(|_| query.codes),

@@ -195,7 +195,7 @@ impl Search<'_> {
         scores.resize(at.len(), 0.0);
         let (metric, vectors, query) = (self.base.metric(), &self.base.vectors, self.query);
         dispatch(self.base.arch, ScoreAt { metric, vectors, query, at, out: scores });
-        best.offer(at.iter().map(|&at| self.base.rows[at as usize]), scores);
+        best.offer(|i| self.base.rows[at[i] as usize], scores);
     }
 
     /// Scores everything that is let through. A closure that lets most rows through is asked last, about the best of them
@@ -235,30 +235,30 @@ impl Search<'_> {
         let mut scores = [0f32; BLOCK];
         let mut block: Vec<u32> = Vec::with_capacity(BLOCK);
         let mut positions = self.selection.map(Selection::positions);
-        let mut from = 0usize;
-        loop {
+        for from in (0..).step_by(BLOCK) {
             block.clear();
             if let Some(positions) = &mut positions {
                 positions.next_into(&mut block, BLOCK - 63);
-            } else {
-                block.extend(from as u32..(from + BLOCK).min(n) as u32);
+            } else if asked_first {
+                block.extend(from.min(n) as u32..(from + BLOCK).min(n) as u32);
             }
-            if block.is_empty() {
+            let count = if asked_first { block.len() } else { n.saturating_sub(from).min(BLOCK) };
+            if count == 0 {
                 break;
             }
             // What is selected is not asked about its selection again.
             if self.keep.is_some() || self.barred.is_some() || self.dead.is_some() {
                 block.retain(|&at| self.lets(at));
             }
-            let in_order = !asked_first;
-            plan.scored += block.len();
-            self.score_block(query, in_order.then_some(from), &block, &mut scores);
-            let scores = &scores[..block.len()];
+            let count = if asked_first { block.len() } else { count };
+            plan.scored += count;
+            let scores = &mut scores[..count];
+            let at = |i: usize| if asked_first { block[i] } else { (from + i) as u32 };
+            self.score_block(query, if asked_first { Place::At(&block) } else { Place::From(from) }, scores);
             match query {
-                Some(_) => near.offer(block.iter().copied(), scores),
-                None => best.offer(block.iter().map(|&at| self.base.rows[at as usize]), scores),
+                Some(_) => near.offer(at, scores),
+                None => best.offer(|i| self.base.rows[at(i) as usize], scores),
             }
-            from += BLOCK;
         }
         plan.way = match (asked_first, coded) {
             (false, false) => Way::Scan,
@@ -273,17 +273,21 @@ impl Search<'_> {
         }
     }
 
-    /// Scores the rows at these positions; those `from` some position on when they are all of them in order.
-    fn score_block(&self, coded: Option<&CodeQuery>, from: Option<usize>, at: &[u32], out: &mut [f32; BLOCK]) {
-        let out = &mut out[..at.len()];
+    fn score_block(&self, coded: Option<&CodeQuery>, place: Place<'_>, out: &mut [f32]) {
         let (arch, metric, vectors, query) = (self.base.arch, self.base.metric(), &self.base.vectors, self.query);
-        match (self.codes, coded, from) {
-            (Some(codes), Some(query), Some(from)) => dispatch(arch, CodeBlock { codes, query, from, out }),
-            (Some(codes), Some(query), None) => dispatch(arch, CodesAt { codes, query, at, out }),
-            (_, _, Some(from)) => arch.dispatch(ScoreBlock { metric, vectors, query, from, out }),
-            (_, _, None) => dispatch(arch, ScoreAt { metric, vectors, query, at, out }),
+        match (self.codes, coded, place) {
+            (Some(codes), Some(query), Place::From(from)) => dispatch(arch, CodeBlock { codes, query, from, out }),
+            (Some(codes), Some(query), Place::At(at)) => dispatch(arch, CodesAt { codes, query, at, out }),
+            (_, _, Place::From(from)) => arch.dispatch(ScoreBlock { metric, vectors, query, from, out }),
+            (_, _, Place::At(at)) => dispatch(arch, ScoreAt { metric, vectors, query, at, out }),
         }
     }
+}
+
+/// The rows of a block: from a position on, in order, or those at some positions.
+enum Place<'a> {
+    From(usize),
+    At(&'a [u32]),
 }
 
 #[cfg(test)]

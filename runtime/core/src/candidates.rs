@@ -41,8 +41,12 @@ impl Candidates {
         }
         let total: usize = sources.iter().map(|(_, found)| found.len()).sum();
         let mut set = Self::default();
-        let mut place: FxHashMap<ItemRow, usize> = FxHashMap::default();
+        let mut place: FxHashMap<ItemRow, u32> = FxHashMap::default();
         place.reserve(total);
+        set.rows.reserve(total);
+        set.found_by.reserve(total);
+        // Where each row that was found stands in the set.
+        let mut places = Vec::with_capacity(total);
         for (bit, (name, found)) in sources.iter().enumerate() {
             if set.source_names.contains(name) {
                 return Err(format!("two sources are named {name:?}"));
@@ -52,16 +56,17 @@ impl Candidates {
                 let at = *place.entry(row).or_insert_with(|| {
                     set.rows.push(row);
                     set.found_by.push(0);
-                    set.rows.len() - 1
+                    set.rows.len() as u32 - 1
                 });
-                set.found_by[at] |= 1 << bit;
+                set.found_by[at as usize] |= 1 << bit;
+                places.push(at as usize);
             }
         }
+        let mut places = places.into_iter();
         for (name, found) in sources {
             let mut scores = vec![f32::NAN; set.rows.len()];
             let mut ranks = vec![f32::NAN; set.rows.len()];
-            for (rank, (row, score)) in found.iter().enumerate() {
-                let at = place[row];
+            for ((rank, (_, score)), at) in found.iter().enumerate().zip(places.by_ref()) {
                 if scores[at].is_nan() {
                     scores[at] = *score;
                     ranks[at] = (rank + 1) as f32;
@@ -151,14 +156,14 @@ impl Candidates {
     /// When the set has no such column.
     pub fn order_by<K: Ord>(&mut self, column: &str, tie: impl Fn(ItemRow) -> K) -> Result<(), String> {
         let values = self.column(column).ok_or_else(|| format!("the set has no column {column:?}"))?;
-        let key = |at: u32| {
-            let v = values[at as usize];
-            if v.is_nan() { f32::NEG_INFINITY } else { v }
-        };
-        let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
-        order.sort_unstable_by(|&a, &b| {
-            key(b).total_cmp(&key(a)).then_with(|| tie(self.rows[a as usize]).cmp(&tie(self.rows[b as usize])))
-        });
+        // Score and place as one number, the better the smaller: numbers are sorted without a branch.
+        let mut keys: Vec<u64> = values.iter().zip(0u64..).map(|(&value, at)| descending(value) << 32 | at).collect();
+        keys.sort_unstable();
+        let row = |key: u64| self.rows[key as u32 as usize];
+        for alike in keys.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by_key(|&key| tie(row(key)));
+        }
+        let order: Vec<u32> = keys.into_iter().map(|key| key as u32).collect();
         self.select(&order);
         Ok(())
     }
@@ -238,4 +243,12 @@ impl Candidates {
             column.values = order.iter().map(|&at| column.values[at]).collect();
         }
     }
+}
+
+/// A number as one that orders the other way round: the highest first, missing ones (NaN) last, with minus infinity.
+fn descending(value: f32) -> u64 {
+    let value = if value.is_nan() { f32::NEG_INFINITY } else { value };
+    let bits = value.to_bits();
+    let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    u64::from(!ascending)
 }
