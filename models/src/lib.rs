@@ -26,7 +26,7 @@ mod validate;
 pub use codes::ItemCodes;
 pub use drift::{Drift, DriftReport};
 pub use error::ModelError;
-pub use features::{Feature, FeaturePlan};
+pub use features::{Feature, FeaturePlan, Table};
 pub use graph::Side;
 pub use manifest::{Golden, ItemIds, Kind, Manifest};
 pub use model::Model;

@@ -1,7 +1,7 @@
 //! A loaded model: what it is asked, by kind.
 
 use crate::ModelError;
-use crate::features::{Feature, FeaturePlan};
+use crate::features::{Feature, FeaturePlan, Table};
 use crate::graph::{Graph, Input, Side};
 use crate::manifest::{Golden, Kind, Manifest};
 use crate::program::Numbers;
@@ -129,6 +129,24 @@ impl Model {
                 let outputs = self.run(graph, &inputs, n)?;
                 self.one_score(outputs, n)
             }
+        }
+    }
+
+    /// The same of columns, as [`FeaturePlan::table`] gives them: an ensemble of trees takes them as they are.
+    ///
+    /// # Errors
+    /// As [`Self::rank`].
+    pub fn rank_table(&self, table: &Table) -> Result<Vec<f32>, ModelError> {
+        let columns = table.columns();
+        match &self.engine {
+            Engine::Trees(trees)
+                if columns.len() == self.plan.names().len() && self.manifest.column.unwrap_or(0) == 0 =>
+            {
+                let mut scores = vec![0.0; table.len()];
+                trees.predict_columns(&columns, &mut scores);
+                Ok(scores)
+            }
+            _ => self.rank(&table.rows(), table.len()),
         }
     }
 

@@ -11,6 +11,7 @@ mod definition;
 mod extract;
 mod plan;
 mod read;
+mod table;
 mod text;
 mod visits;
 
@@ -21,6 +22,7 @@ pub use definition::{
 };
 pub use plan::FeaturePlan;
 pub(crate) use plan::check_all;
+pub use table::Table;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};

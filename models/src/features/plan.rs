@@ -5,6 +5,7 @@ use super::check::{MOST_FEATURES, MOST_NUMBERS, check, whole};
 use super::definition::{Definition, Extractor, Missing, Scale};
 use super::extract::{Filled, Ready, no_number};
 use super::read::{Read, Scene, Wanted};
+use super::table::Table;
 use crate::ModelError;
 use crate::codes::ItemCodes;
 use crate::manifest::Manifest;
@@ -27,8 +28,7 @@ pub struct FeaturePlan {
 
 #[derive(Debug)]
 struct Planned {
-    /// Its first number in a row.
-    at: usize,
+    /// Numbers of a row.
     width: usize,
     path: String,
     work: Work,
@@ -147,7 +147,7 @@ impl FeaturePlan {
         let (at, width) = (self.names.len(), feature.width());
         self.names.extend(feature.names());
         self.watched.resize(at + width, watched);
-        self.features.push(Planned { at, width, path, work });
+        self.features.push(Planned { width, path, work });
         Ok(())
     }
 
@@ -169,22 +169,20 @@ impl FeaturePlan {
         self.codes.as_deref()
     }
 
-    /// The features of every candidate, row-major `[candidates, names]`. What is missing is NaN, or what the feature says. A
-    /// set column the set does not have (a source the strategy did not ask) is missing everywhere: rankers are trained with
-    /// such gaps.
+    /// The features of every candidate. What is missing is NaN, or what the feature says. A set column the set does not have
+    /// (a source the strategy did not ask) is missing everywhere: rankers are trained with such gaps.
     ///
     /// # Errors
     /// A host column or space that does not exist, or one of another type than its feature takes.
-    pub fn matrix(
+    pub fn table(
         &self,
         columns: &dyn Columns,
         ctx: &RequestContext,
         candidates: &Candidates,
-    ) -> Result<Vec<f32>, ReachError> {
+    ) -> Result<Table, ReachError> {
         let scene = Scene { columns, ctx, candidates };
         let reads = self.wanted.iter().map(|wanted| wanted.read(&scene)).collect::<Result<Vec<_>, _>>()?;
-        let width = self.names.len();
-        let mut matrix = vec![f32::NAN; candidates.len() * width];
+        let mut table = Table::new(candidates.len(), self.names.len());
         for feature in &self.features {
             let placed = |error: ReachError| match error {
                 ReachError::Invalid(detail) => ReachError::Invalid(format!("{}: {detail}", feature.path)),
@@ -192,28 +190,36 @@ impl FeaturePlan {
             };
             match &feature.work {
                 Work::Column(at, name) => match &reads[*at] {
-                    Read::Absent => {}
+                    Read::Absent => table.same(f32::NAN),
                     read => {
                         let values = read.numbers(candidates.len()).map_err(|is| placed(no_number(name, is)))?;
-                        for (row, value) in matrix.chunks_exact_mut(width).zip(values.iter()) {
-                            row[feature.at] = *value;
-                        }
+                        table.rows_of(&values, 1);
                     }
                 },
                 Work::Made(ready, after) => {
                     let mut filled = ready.fill(&scene, &reads, self.codes()).map_err(placed)?;
                     after.finish(&mut filled, feature.width);
-                    let rows = matrix.chunks_exact_mut(width).map(|row| &mut row[feature.at..][..feature.width]);
                     match filled {
-                        Filled::Same(values) => rows.for_each(|row| row.copy_from_slice(&values)),
-                        Filled::Rows(values) => {
-                            rows.zip(values.chunks_exact(feature.width)).for_each(|(row, v)| row.copy_from_slice(v));
-                        }
+                        Filled::Same(values) => values.into_iter().for_each(|value| table.same(value)),
+                        Filled::Rows(values) => table.rows_of(&values, feature.width),
                     }
                 }
             }
         }
-        Ok(matrix)
+        Ok(table)
+    }
+
+    /// The same numbers row-major, `[candidates, names]`.
+    ///
+    /// # Errors
+    /// As [`Self::table`].
+    pub fn matrix(
+        &self,
+        columns: &dyn Columns,
+        ctx: &RequestContext,
+        candidates: &Candidates,
+    ) -> Result<Vec<f32>, ReachError> {
+        Ok(self.table(columns, ctx, candidates)?.rows())
     }
 
     /// Checks that every column there is has the type its feature takes, for a visitor nobody knows and some items.

@@ -3,6 +3,7 @@
 pub(crate) mod dense;
 pub(crate) mod math;
 pub(crate) mod rows;
+pub(crate) mod transpose;
 
 use pulp::{Arch, Simd, WithSimd};
 

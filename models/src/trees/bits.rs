@@ -5,7 +5,7 @@
 //! leaves the row's own leaf as the lowest bit. (Lucchese et al., QuickScorer, SIGIR 2015.) A tree with more than 32
 //! leaves has several words, each with the splits that touch it; the row's leaf is in the first word that is not 0.
 
-use super::{Node, Test, Tree};
+use super::{Node, Rows, Test, Tree};
 use pulp::{Arch, Simd, WithSimd, bytemuck};
 use std::ops::Range;
 
@@ -118,15 +118,15 @@ impl BitTrees {
         &self.tests[range.start as usize..range.end as usize]
     }
 
-    /// The sums of the leaves of `sums.len()` rows of `width` features.
-    pub(super) fn sum(&self, rows: &[f32], width: usize, sums: &mut [f32]) {
-        Arch::new().dispatch(Sum { trees: self, rows, width, sums });
+    /// The sums of the leaves of `sums.len()` rows.
+    pub(super) fn sum(&self, rows: Rows, sums: &mut [f32]) {
+        Arch::new().dispatch(Sum { trees: self, rows, sums });
     }
 
     /// As on a processor without vectors.
     #[cfg(test)]
-    pub(super) fn sum_scalar(&self, rows: &[f32], width: usize, sums: &mut [f32]) {
-        pulp::Scalar::new().vectorize(Sum { trees: self, rows, width, sums });
+    pub(super) fn sum_scalar(&self, rows: Rows, sums: &mut [f32]) {
+        pulp::Scalar::new().vectorize(Sum { trees: self, rows, sums });
     }
 }
 
@@ -155,8 +155,7 @@ fn bits_below(leaf: usize, word: usize) -> u32 {
 
 struct Sum<'a> {
     trees: &'a BitTrees,
-    rows: &'a [f32],
-    width: usize,
+    rows: Rows<'a>,
     sums: &'a mut [f32],
 }
 
@@ -165,42 +164,40 @@ impl WithSimd for Sum<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { trees, rows, width, sums } = self;
+        let Self { trees, rows, mut sums } = self;
         let mut scratch = vec![0.0; trees.columns.len() * BLOCK * S::F32_LANES];
-        let mut rows = rows;
-        let mut sums = sums;
+        let mut start = 0;
         while !sums.is_empty() {
             // The widest tile that is not half empty. Called directly, since only then is it compiled for S.
             let blocks = sums.len().div_ceil(S::F32_LANES).next_power_of_two().min(BLOCK);
             let n = sums.len().min(blocks * S::F32_LANES);
             let (these, others) = sums.split_at_mut(n);
             match blocks {
-                1 => tile::<S, 1>(simd, trees, &rows[..n * width], width, these, &mut scratch),
-                2 => tile::<S, 2>(simd, trees, &rows[..n * width], width, these, &mut scratch),
-                _ => tile::<S, BLOCK>(simd, trees, &rows[..n * width], width, these, &mut scratch),
+                1 => tile::<S, 1>(simd, trees, rows, start, these, &mut scratch),
+                2 => tile::<S, 2>(simd, trees, rows, start, these, &mut scratch),
+                _ => tile::<S, BLOCK>(simd, trees, rows, start, these, &mut scratch),
             }
-            (sums, rows) = (others, &rows[n * width..]);
+            sums = others;
+            start += n;
         }
     }
 }
 
-/// Sums for at most `B` vectors of rows.
+/// Sums for the rows from `start` on, at most `B` vectors of them.
 #[inline(always)]
 fn tile<S: Simd, const B: usize>(
     simd: S,
     trees: &BitTrees,
-    rows: &[f32],
-    width: usize,
+    rows: Rows,
+    start: usize,
     sums: &mut [f32],
     scratch: &mut [f32],
 ) {
     let wide = B * S::F32_LANES;
     // Feature-major, so that one load takes a feature of a vector of rows. Lanes without a row keep stale values.
     let scratch = &mut scratch[..trees.columns.len() * wide];
-    for (row, values) in rows.chunks_exact(width.max(1)).enumerate() {
-        for (column, feature) in scratch.chunks_exact_mut(wide).zip(&trees.columns) {
-            column[row] = values[*feature as usize];
-        }
+    for (column, feature) in scratch.chunks_exact_mut(wide).zip(&trees.columns) {
+        rows.copy(*feature, start, &mut column[..sums.len()]);
     }
     let (columns, _) = S::as_simd_f32s(scratch).0.as_chunks::<B>();
 

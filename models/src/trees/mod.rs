@@ -1,32 +1,48 @@
 //! Ensembles of decision trees: what LightGBM, XGBoost and scikit-learn become as ONNX.
 //!
-//! `parse` turns the attributes of an ONNX node into checked trees, an ensemble for each output; `bits` evaluates a tile of rows
-//! against a whole tree without a branch; `hop` walks several trees at once for the few rows that would leave a tile
-//! empty; `walk`, on the trees themselves, is the plain reference and serves what the others cannot; `op` makes them an
-//! operator of the inference engine. All give the same bits: they add the same leaves in the same order.
+//! `parse` turns the attributes of an ONNX node into checked trees, an ensemble for each output; `picks` evaluates many rows
+//! where the machine has vectors of 64 bytes, `bits` a tile of rows on any other and the fewer ones there, both without a
+//! branch; `hop` walks several trees at once for the few rows that would leave a tile empty; `walk`, on the trees
+//! themselves, is the plain reference and serves what the others cannot; `op` makes them an operator of the inference
+//! engine. All give the same bits: they add the same leaves in the same order.
 
 mod bits;
 mod hop;
 pub(crate) mod op;
 mod parse;
+#[cfg(target_arch = "x86_64")]
+mod picks;
+#[cfg(target_arch = "x86_64")]
+mod ranks;
+mod rows;
 #[cfg(test)]
 mod tests;
+
+pub use rows::Column;
+pub(crate) use rows::Rows;
 
 use crate::kernels::rows::softmax;
 use bits::BitTrees;
 use hop::HopTrees;
+#[cfg(target_arch = "x86_64")]
+use picks::PickTrees;
 use std::sync::Arc;
 #[cfg(test)]
 use tract_onnx::pb::NodeProto;
 
 /// Up to so many rows are walked: a tile costs as much as this many, however empty it is.
 const FEW: usize = 3;
+/// From so many rows on picks are faster than bits.
+#[cfg(target_arch = "x86_64")]
+const MANY: usize = 33;
 
 /// An ensemble with one target, ready to be evaluated.
 #[derive(Clone, Debug)]
 pub struct Ensemble {
     trees: Vec<Tree>,
     bits: Option<BitTrees>,
+    #[cfg(target_arch = "x86_64")]
+    picks: Option<PickTrees>,
     hop: Option<HopTrees>,
     features: usize,
     base: f32,
@@ -164,8 +180,17 @@ impl Ensemble {
         });
         let features = features.max().unwrap_or(0);
         let divisor = if average { count as f32 } else { 1.0 };
-        let (bits, hop) = (BitTrees::compile(&trees), HopTrees::compile(&trees));
-        Self { bits, hop, trees, features, base, divisor, logistic }
+        Self {
+            bits: BitTrees::compile(&trees),
+            #[cfg(target_arch = "x86_64")]
+            picks: PickTrees::compile(&trees),
+            hop: HopTrees::compile(&trees),
+            trees,
+            features,
+            base,
+            divisor,
+            logistic,
+        }
     }
 
     /// How many features a row must have at least: one more than the highest it asks for.
@@ -180,9 +205,13 @@ impl Ensemble {
         self.trees.len()
     }
 
-    /// True when the bitvector evaluator serves this ensemble.
+    /// True when many rows are evaluated at once.
     #[must_use]
     pub fn vectorised(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        if self.picks.is_some() {
+            return true;
+        }
         self.bits.is_some()
     }
 
@@ -194,11 +223,33 @@ impl Ensemble {
     /// this crate check both.
     pub fn predict(&self, rows: &[f32], width: usize, scores: &mut [f32]) {
         assert!(width >= self.features && rows.len() == width * scores.len(), "rows do not fit the ensemble");
+        self.score(Rows::Matrix(rows, width), scores);
+    }
+
+    /// The same of columns, one for each feature: nothing is turned around, and what is the same for every row is compared
+    /// once.
+    ///
+    /// # Panics
+    /// When there are fewer columns than [`Self::features`], or one has not a value for each score.
+    pub fn predict_columns(&self, columns: &[Column], scores: &mut [f32]) {
+        let whole = |column: &Column| column.len().is_none_or(|len| len == scores.len());
+        assert!(columns.len() >= self.features && columns.iter().all(whole), "columns do not fit the ensemble");
+        self.score(Rows::Columns(columns), scores);
+    }
+
+    fn score(&self, rows: Rows, scores: &mut [f32]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(picks) = &self.picks
+            && (scores.len() >= MANY || self.bits.is_none())
+        {
+            picks.sum(rows, scores);
+            return self.finish(scores);
+        }
         match (&self.hop, &self.bits) {
-            (Some(hop), _) if scores.len() <= FEW => hop.sum(rows, width, scores),
-            (_, Some(bits)) => bits.sum(rows, width, scores),
-            (Some(hop), None) => hop.sum(rows, width, scores),
-            (None, None) => self.walk(rows, width, scores),
+            (Some(hop), _) if scores.len() <= FEW => hop.sum(&rows.matrix(scores.len()), rows.width(), scores),
+            (_, Some(bits)) => bits.sum(rows, scores),
+            (Some(hop), None) => hop.sum(&rows.matrix(scores.len()), rows.width(), scores),
+            (None, None) => self.walk(&rows.matrix(scores.len()), rows.width(), scores),
         }
         self.finish(scores);
     }

@@ -170,10 +170,24 @@ fn check(a: &Arrays, rows: &[f32], vectorised: Option<bool>) -> Result<(), TestC
     ensemble.finish(&mut slow);
     prop_assert_eq!(&fast, &slow);
     if let Some(bits) = &ensemble.bits {
-        bits.sum_scalar(rows, width, &mut fast);
+        bits.sum_scalar(Rows::Matrix(rows, width), &mut fast);
+        ensemble.finish(&mut fast);
+        prop_assert_eq!(&fast, &slow);
+        bits.sum(Rows::Matrix(rows, width), &mut fast);
         ensemble.finish(&mut fast);
         prop_assert_eq!(&fast, &slow);
     }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(picks) = &ensemble.picks {
+        picks.sum(Rows::Matrix(rows, width), &mut fast);
+        ensemble.finish(&mut fast);
+        prop_assert_eq!(&fast, &slow);
+    }
+    let turned: Vec<Vec<f32>> =
+        (0..width).map(|feature| rows.iter().skip(feature).step_by(width).copied().collect()).collect();
+    let columns: Vec<Column> = turned.iter().map(|values| Column::Each(values)).collect();
+    ensemble.predict_columns(&columns, &mut fast);
+    prop_assert_eq!(&fast, &slow);
     for (row, score) in rows.chunks_exact(width).zip(&slow) {
         prop_assert_eq!(reference(a, row), *score, "{:?}", row);
     }
@@ -200,6 +214,29 @@ proptest! {
     #[test]
     fn evaluators_agree_on_small_trees(a in forest(4, 0..32), rows in rows()) {
         check(&a, &rows, Some(true))?;
+    }
+
+    /// More rows than a block holds, and a feature that is the same for all of them.
+    #[test]
+    fn evaluators_agree_on_many_rows(a in forest(6, 20..60), n in 65usize..700, odd in value(), seed in any::<u32>()) {
+        let width = FEATURES as usize;
+        let mut noise = seed;
+        let mut rows: Vec<f32> = (0..n * width).map(|_| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if noise >> 28 == 0 { f32::NAN } else { (noise >> 20) as f32 / 256.0 - 8.0 }
+        }).collect();
+        rows.iter_mut().skip(1).step_by(width).for_each(|value| *value = odd);
+        check(&a, &rows, None)?;
+        let ensemble = Ensemble::from_node(&a.node()).map_err(TestCaseError::fail)?;
+        let turned: Vec<Vec<f32>> =
+            (0..width).map(|feature| rows.iter().skip(feature).step_by(width).copied().collect()).collect();
+        let mut columns: Vec<Column> = turned.iter().map(|values| Column::Each(values)).collect();
+        columns[1] = Column::Same(odd);
+        let (mut fast, mut slow) = (vec![0.0; n], vec![0.0; n]);
+        ensemble.predict_columns(&columns, &mut fast);
+        ensemble.walk(&rows, width, &mut slow);
+        ensemble.finish(&mut slow);
+        prop_assert_eq!(&fast, &slow);
     }
 
     #[test]
@@ -262,6 +299,24 @@ fn refused(spoil: impl FnOnce(&mut Arrays)) -> String {
     let mut a = stump();
     spoil(&mut a);
     Ensemble::from_node(&a.node()).unwrap_err()
+}
+
+/// One feature with more thresholds than a byte counts.
+#[test]
+fn many_thresholds_of_one_feature() {
+    let mut a = Arrays::default();
+    for tree in 0..60 {
+        let step = |i: i32| Step {
+            leaf: any_index(),
+            mode: (i % 2) as usize,
+            feature: (i % 2) as u32,
+            value: (tree * 31 + i * 7) as f32 / 8.0,
+            missing: (tree + i) % 3 == 0,
+        };
+        a.grow(i64::from(tree), &(0..30).map(step).collect::<Vec<_>>());
+    }
+    let rows: Vec<f32> = (0..500).flat_map(|i| [i as f32 / 2.0, 260.0 - i as f32, 0.0, f32::NAN, 1.0]).collect();
+    check(&a, &rows, Some(true)).unwrap();
 }
 
 #[test]

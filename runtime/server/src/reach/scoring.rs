@@ -16,14 +16,14 @@ impl Scoring for LiveReach {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        let matrix = served.model.plan().matrix(self, ctx, candidates)?;
+        let table = served.model.plan().table(self, ctx, candidates)?;
         let mut scores = served
             .model
-            .rank(&matrix, candidates.len())
+            .rank_table(&table)
             .map_err(|error| ReachError::Failed { what: format!("model {model}"), detail: error.to_string() })?;
         // The seed is a hash; its best bits are spread over all of them.
         if ctx.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) < u64::MAX / WATCHED {
-            served.drift.observe(&matrix, &scores);
+            served.drift.observe(&table.rows(), &scores);
         }
         // What a model could not score sorts last.
         for score in scores.iter_mut().filter(|score| !score.is_finite()) {
@@ -34,7 +34,7 @@ impl Scoring for LiveReach {
             digest: served.digest.clone(),
             names: served.model.features().into(),
             rows: candidates.rows().to_vec(),
-            features: matrix.clone(),
+            features: table.rows(),
             scores: scores.clone(),
         });
         Ok(scores)
