@@ -75,13 +75,16 @@ impl Best {
 
     /// Weighs scores; `row` names the row of each by its place.
     pub fn offer(&mut self, row: impl Fn(usize) -> u32, scores: &[f32]) {
-        for (few, from) in scores.chunks(FEW).zip((0..).step_by(FEW)) {
+        let (chunks, rest) = scores.as_chunks::<FEW>();
+        for (few, from) in chunks.iter().zip((0..).step_by(FEW)) {
             // Most of a long scan is below the bar: a look at several spares one at each.
             let floor = self.floor;
             if few.iter().fold(false, |any, &score| any | (score >= floor)) {
                 few.iter().enumerate().for_each(|(at, &score)| self.offer_one(row(from + at), score));
             }
         }
+        let from = scores.len() - rest.len();
+        rest.iter().enumerate().for_each(|(at, &score)| self.offer_one(row(from + at), score));
     }
 
     /// Weighs a row with its score.

@@ -60,10 +60,10 @@ impl Serve {
     }
 }
 
-/// The async runtime: it only moves bytes, so a few workers are enough.
+/// The async runtime: it only moves bytes, so half of the cores are enough; the others compose.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(4))
+        .worker_threads(std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, 4)))
         .enable_all()
         .build()
         .context("cannot start the async runtime")

@@ -3,8 +3,9 @@
 use super::answer::{AnswerShelf, Removed, Served, Slot};
 use super::ground::Ground;
 use crate::scenario::Release;
-use qianmian_core::{Candidates, DAY_MS, ItemRow, Page, RequestContext};
+use qianmian_core::{Candidates, DAY_MS, ItemKind, ItemRow, Page, RequestContext};
 use rustc_hash::FxHashSet;
+use std::sync::Arc;
 
 /// Guards for one request.
 pub(super) struct Guards<'a> {
@@ -33,10 +34,10 @@ impl<'a> Guards<'a> {
                     break;
                 }
                 match self.check(row, &mut seen) {
-                    Ok(()) => {
+                    Ok(item) => {
                         position += 1;
                         let copy = shelf.copies.get(at).filter(|text| !text.is_empty()).cloned();
-                        slots.push(self.slot(row, position, score(&shelf.slots, at), reasons(&shelf.slots, at), copy));
+                        slots.push(slot(&item, position, score(&shelf.slots, at), reasons(&shelf.slots, at), copy));
                     }
                     Err(reason) => removed.push(Removed { item: self.id(row), reason }),
                 }
@@ -58,9 +59,11 @@ impl<'a> Guards<'a> {
             if slots.len() == missing {
                 break;
             }
-            if !self.ctx.request.items.contains(&row) && self.check(row, &mut seen).is_ok() {
+            if !self.ctx.request.items.contains(&row)
+                && let Ok(item) = self.check(row, &mut seen)
+            {
                 position += 1;
-                slots.push(self.slot(row, position, None, vec!["backfill".to_owned()], None));
+                slots.push(slot(&item, position, None, vec!["backfill".to_owned()], None));
             }
         }
         let added = slots.len();
@@ -73,10 +76,9 @@ impl<'a> Guards<'a> {
         added
     }
 
-    fn check(&self, row: ItemRow, seen: &mut FxHashSet<ItemRow>) -> Result<(), String> {
-        if self.ground.item(row).is_none() {
-            return Err("unknown_row".to_owned());
-        }
+    /// The item of a row that nothing speaks against.
+    fn check(&self, row: ItemRow, seen: &mut FxHashSet<ItemRow>) -> Result<Item, String> {
+        let item = self.ground.item(row).ok_or_else(|| "unknown_row".to_owned())?;
         self.ground.eligible(self.ctx, row)?;
         let against = if self.forbidden.contains(&row) {
             "blocked"
@@ -87,7 +89,7 @@ impl<'a> Guards<'a> {
         } else if !seen.insert(row) {
             "duplicate"
         } else {
-            return Ok(());
+            return Ok(item);
         };
         Err(against.to_owned())
     }
@@ -102,18 +104,13 @@ impl<'a> Guards<'a> {
     fn id(&self, row: ItemRow) -> String {
         self.ground.item(row).map_or_else(|| format!("row {}", row.0), |(id, _)| id.to_string())
     }
+}
 
-    fn slot(
-        &self,
-        row: ItemRow,
-        position: u32,
-        score: Option<f32>,
-        reasons: Vec<String>,
-        copy: Option<String>,
-    ) -> Slot {
-        let kind = self.ground.item(row).map_or_else(String::new, |(_, kind)| kind.to_string());
-        Slot { position, item: self.id(row), kind, score, reasons, copy, explain: None }
-    }
+/// An id and a kind.
+type Item = (Arc<str>, ItemKind);
+
+fn slot((id, kind): &Item, position: u32, score: Option<f32>, reasons: Vec<String>, copy: Option<String>) -> Slot {
+    Slot { position, item: id.to_string(), kind: kind.to_string(), score, reasons, copy, explain: None }
 }
 
 fn score(slots: &Candidates, at: usize) -> Option<f32> {

@@ -129,10 +129,14 @@ fn texts(rows: &[ItemRow], column: &[Arc<str>]) -> ColumnValues {
     ColumnValues::Texts(rows.iter().map(|row| Arc::clone(column.get(row.index()).unwrap_or(&none))).collect())
 }
 
+/// Texts of symbols; rows with the same symbol share one that belongs to this column: the counter of the catalogue's own is
+/// fought over by every thread that composes.
 fn symbols(catalogue: &Catalogue, rows: &[ItemRow], symbol: impl Fn(usize) -> u32) -> ColumnValues {
+    let mut made: FxHashMap<u32, Arc<str>> = FxHashMap::default();
     let text = |row: &ItemRow| {
         let at = row.index();
-        catalogue.symbols.text(if at < catalogue.len() { symbol(at) } else { 0 })
+        let symbol = if at < catalogue.len() { symbol(at) } else { 0 };
+        Arc::clone(made.entry(symbol).or_insert_with(|| Arc::from(&*catalogue.symbols.text(symbol))))
     };
     ColumnValues::Texts(rows.iter().map(text).collect())
 }
