@@ -47,7 +47,7 @@ pub struct Query<'a> {
     pub barred: Option<&'a Filter>,
     /// Only rows this is true for: for what changes too quickly for a bitmap. Asked after `filter` and `barred`.
     pub keep: Option<Keep<'a>>,
-    /// Least width of a walk; the space's `ef_search` when `None`.
+    /// Least width of a walk, taken as at least `k`; the space's `ef_search`, or twice `k`, when `None`.
     pub width: Option<usize>,
     /// Whether 8-bit codes may be used; false for exact scores all the way.
     pub codes: bool,
@@ -254,8 +254,11 @@ impl Generation {
         let k = query.k.min(self.len());
         let mut best = Best::new(k);
         let mut plan = Plan::default();
+        let width = query.width.unwrap_or_else(|| self.width(query, k)).max(1);
         for part in &self.parts {
             let base = &*part.base;
+            // What finds its share of the whole in a small graph is narrower.
+            let small = (base.len() as f32 / self.base().len() as f32).sqrt().min(1.0);
             let selection = query.filter.map(|filter| filter.selection(base));
             let barred = query.barred.map(|barred| barred.selection(base));
             let search = Search {
@@ -263,7 +266,7 @@ impl Generation {
                 query: padded,
                 k: k.min(base.len()),
                 mode: query.mode,
-                width: query.width.unwrap_or_else(|| self.width(query, k)).max(1),
+                width: (width as f32 * small) as usize,
                 selection: selection.as_deref(),
                 barred: barred.as_deref().filter(|barred| barred.len > 0),
                 keep: query.keep,

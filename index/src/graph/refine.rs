@@ -31,7 +31,8 @@ pub(super) fn refine(
     for (list, from) in lists.iter().zip(0u32..) {
         list.iter().for_each(|&to| pointed_by[to as usize].push(from));
     }
-    let apart = |a: u32, b: u32| distance.eval(unit.padded(a), unit.padded(b));
+    let rows = unit.padded_rows();
+    let apart = |a: u32, b: u32| distance.eval(rows.get(a), rows.get(b));
     (0..lists.len() as u32)
         .into_par_iter()
         .map(|at| {
