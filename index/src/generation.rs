@@ -114,13 +114,13 @@ impl Generation {
         &self.base().spec.name
     }
 
-    /// Rises with every generation built in this process.
+    /// Rises with every set put or opened in this process; what changes a set leaves it as it is.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Updates since it was built.
+    /// Updates and rebuilds since.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
@@ -398,10 +398,10 @@ impl Generation {
         (rows, values)
     }
 
-    /// The first parts of this generation, then another.
-    pub(crate) fn folded(&self, number: u64, first: usize, base: Base) -> Self {
+    /// The first parts of this generation, then another with all the rest in it.
+    pub(crate) fn folded(&self, first: usize, base: Base) -> Self {
         let mut parts: Vec<Part> = self.parts.iter().take(first).cloned().collect();
         parts.push(Part { base: Arc::new(base), dead: Dead::default() });
-        Self { number, version: self.version + 1, parts, recent: Recent::default() }
+        Self { number: self.number, version: self.version + 1, parts, recent: Recent::default() }
     }
 }

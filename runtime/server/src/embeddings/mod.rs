@@ -115,6 +115,8 @@ pub struct EmbeddingStore {
     kept: Option<Kept>,
     /// One whole build at a time.
     building: Mutex<()>,
+    /// One small build beside it.
+    folding: Mutex<()>,
     /// Held while changes are logged and made, so that both have one order.
     writing: Mutex<()>,
     /// What the registry says; held for a look only.
@@ -132,8 +134,9 @@ impl EmbeddingStore {
         visitor_vectors: Arc<VisitorVectors>,
     ) -> anyhow::Result<Arc<Self>> {
         let kept = state.folder().map(Kept::new).transpose()?;
-        let (building, writing, known) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let store = Arc::new(Self { state, spaces, visitor_vectors, kept, building, writing, known });
+        let (building, folding) = (Mutex::default(), Mutex::default());
+        let (writing, known) = (Mutex::default(), Mutex::default());
+        let store = Arc::new(Self { state, spaces, visitor_vectors, kept, building, folding, writing, known });
         for document in store.state.registry.list(KIND)? {
             let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
             let recent = store.start(&document.name, &stored)?;
@@ -258,15 +261,26 @@ impl EmbeddingStore {
         }
     }
 
-    /// Takes what is recent into the graph, on threads that stand back for others, half of the machine at most.
+    /// Takes what is recent into the graph, on threads that stand back for others, half of the machine at most. While
+    /// somebody builds a whole graph, only into a small one, so that what is recent stays little.
     fn renew_behind(self: &Arc<Self>, space: &str) {
         let (store, name) = (Arc::clone(self), space.to_owned());
         let renew = move || {
-            // Somebody is at it, or puts a whole set.
-            let Some(_turn) = store.building.try_lock() else { return };
+            let turn = store.building.try_lock();
+            let beside = store.folding.try_lock().filter(|_| store.spaces.builds_all(&name));
+            let whole = turn.is_some();
+            if !whole && beside.is_none() {
+                return;
+            }
             let half = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1);
             let pool = qianmian_index::background(half);
-            let renewed = pool.map_err(ApiError::internal).and_then(|pool| pool.install(|| store.renew(&name)));
+            let renewed = pool.map_err(ApiError::internal).and_then(|pool| {
+                pool.install(|| {
+                    let fold = || store.spaces.fold(&name).map(drop).map_err(ApiError::internal);
+                    if whole { store.renew(&name) } else { fold() }
+                })
+            });
+            drop((turn, beside));
             if let Err(error) = renewed {
                 tracing::error!(space = name, %error, "the recent vectors stay outside the graph");
             }
