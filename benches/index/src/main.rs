@@ -1,7 +1,7 @@
 //! `bench-index`: the vector index against hnswlib, usearch and faiss, one thread, alternated; JSON lines.
 //!
 //! `--python PATH` has the peers; without it only ours is measured. `--quick` is small and takes under three minutes,
-//! `--large` adds a million rows, `--set NAME` is that data set alone. `--data FOLDER` holds the real embeddings,
+//! `--large` adds a million rows, `--set NAME` is that data set alone, `--peer NAME` that peer. `--data FOLDER` holds the real embeddings,
 //! `--curves FILE` gets every point measured.
 
 #![expect(clippy::print_stdout, reason = "figures go to standard output")]
@@ -30,6 +30,8 @@ struct Options {
     curves: Option<PathBuf>,
     /// The only data set.
     set: Option<String>,
+    /// The only peer.
+    peer: Option<String>,
     quick: bool,
     large: bool,
 }
@@ -44,6 +46,7 @@ fn options() -> anyhow::Result<Options> {
             "--data" => options.data = Some(path()?),
             "--curves" => options.curves = Some(path()?),
             "--set" => options.set = Some(words.next().context("--set needs a name")?),
+            "--peer" => options.peer = Some(words.next().context("--peer needs a name")?),
             "--quick" => options.quick = true,
             "--large" => options.large = true,
             other => anyhow::bail!("unknown option {other:?}"),
@@ -61,7 +64,7 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let options = options()?;
-    let mut peer = options.python.as_deref().map(Peer::start).transpose()?;
+    let mut peer = options.python.as_deref().map(|python| Peer::start(python, options.peer.clone())).transpose()?;
     let work = tempfile::tempdir()?;
     let mut all: Vec<Line> = Vec::new();
     let mut curves = Vec::new();

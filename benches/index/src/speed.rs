@@ -105,11 +105,13 @@ pub fn measure(
     let threads = ("index", data.name.as_str(), "build, seconds on the wall, one thread of two threads'");
     let mut lines = vec![open, Line::against(threads, Better::Higher, &[wall], ("two threads", &[two.wall]), 1.8)];
     let mut names = Vec::new();
+    let peers = PEERS.into_iter().filter(|(engine, ..)| peer.as_ref().is_some_and(|peer| peer.has(engine)));
+    let peers: Vec<_> = peers.collect();
     if let Some(peer) = peer.as_deref_mut() {
         files.write("base", &data.base, f32::to_le_bytes)?;
         files.write("queries", &data.queries, f32::to_le_bytes)?;
         files.write("truth", &truth, u32::to_le_bytes)?;
-        for (engine, ..) in PEERS {
+        for &(engine, ..) in &peers {
             let built = peer.ask(&files.command("build", engine, &json!({"metric": data.metric_name()})))?;
             eprintln!("bench-index: {}: {engine} {built}", data.name);
             names.push(built["name"].as_str().unwrap_or(engine).to_owned());
@@ -138,7 +140,7 @@ pub fn measure(
                 let point = match (i, peer.as_deref_mut()) {
                     (0 | 1, _) => ours(data, &generation, &truth, width, i == 0)?,
                     (_, Some(peer)) => {
-                        let answer = peer.ask(&files.command("query", PEERS[i - 2].0, &json!({"ef": width})))?;
+                        let answer = peer.ask(&files.command("query", peers[i - 2].0, &json!({"ef": width})))?;
                         let number = |what: &str| answer[what].as_f64().context("a number");
                         Point { recall: number("recall")?, qps: number("qps")? }
                     }
@@ -167,7 +169,7 @@ pub fn measure(
                 lines.push(Line::alone(what, Better::Higher, &ours, None));
             }
             for (i, name) in names.iter().enumerate() {
-                let Some(target) = (if plane == 0 { Some(PEERS[i].1) } else { PEERS[i].2 }) else { continue };
+                let Some(target) = (if plane == 0 { Some(peers[i].1) } else { peers[i].2 }) else { continue };
                 match read(i + 2) {
                     Some(theirs) => lines.push(Line::against(what, Better::Higher, &ours, (name, &theirs), target)),
                     None => eprintln!("bench-index: {case}: {name} does not reach it"),
@@ -176,7 +178,8 @@ pub fn measure(
         }
     }
     if data.rows() >= 30_000 {
-        lines.extend(crate::filters::measure(data, &generation, peer, work, 3)?);
+        let hnswlib = peer.filter(|peer| peer.has("hnswlib"));
+        lines.extend(crate::filters::measure(data, &generation, hnswlib, work, 3)?);
         drop(generation);
         lines.extend(crate::updates::updates(data, &spaces, if quick { 5 } else { 20 })?);
     }
