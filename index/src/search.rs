@@ -161,8 +161,10 @@ impl Search<'_> {
                 return false;
             }
             if self.selection.is_some() || self.barred.is_some() {
-                // What is near is mostly left out: a walk over the rest instead, from what was found of it on.
-                if self.mode == Mode::Auto && all <= plan::ONLY * narrow {
+                // What is near is mostly left out: a walk over the rest instead, from what was found of it on. Where next to
+                // nothing was, what is let through is far away in all directions, and no walk finds it.
+                let lost = plan::LEAST_FOUND * pool.let_through < self.k;
+                if self.mode == Mode::Auto && (lost || all <= plan::ONLY * narrow) {
                     return false;
                 }
                 only = Some(self.let_through(graph));

@@ -18,7 +18,7 @@ const QUIET: usize = 5_000;
 /// When the server takes recent rows into a graph: at this share of the rows, within these limits.
 const RECENT_SHARE: usize = 20;
 const LEAST_RECENT: usize = 500;
-const MOST_RECENT: usize = 10_000;
+const MOST_RECENT: usize = 4_000;
 
 /// Percentiles of one run's searches, in microseconds.
 #[derive(Clone, Copy)]
