@@ -171,14 +171,20 @@ impl EmbeddingStore {
         // What comes while this is built is newer, and is made to it once more.
         let through = self.state.vectors.last().map_err(ApiError::internal)?;
         let rejected = self.publish(space, &settings, vectors)?;
-        self.store(space, settings, vectors, through)?;
+        self.store(space, settings, vectors, (through, true))?;
         let mut report = self.report(space)?;
         report.rejected = rejected;
         Ok(report)
     }
 
-    /// Stores a set whole, and makes the changes that came since to what serves.
-    fn store(&self, space: &str, settings: SpaceSettings, vectors: &Vectors, through: u64) -> Result<(), ApiError> {
+    /// Stores a set whole; `missed` says that what serves knows nothing of the changes since yet.
+    fn store(
+        &self,
+        space: &str,
+        settings: SpaceSettings,
+        vectors: &Vectors,
+        (through, missed): (u64, bool),
+    ) -> Result<(), ApiError> {
         let digest = self.state.blobs.put(&stored::encode(vectors)).map_err(ApiError::internal)?;
         let ids: Vec<&str> = vectors.keys().map(String::as_str).collect();
         self.keep(space, &self.origin(&digest, &ids));
@@ -187,8 +193,10 @@ impl EmbeddingStore {
         let _turn = self.writing.lock();
         let number = self.state.registry.put(KIND, space, &json).map_err(ApiError::internal)?;
         self.known.lock().insert(space.to_owned(), (stored, number));
-        let changes = self.state.vectors.since(space, through).map_err(ApiError::internal)?;
-        self.apply(space, &changes)?;
+        if missed {
+            let changes = self.state.vectors.since(space, through).map_err(ApiError::internal)?;
+            self.apply(space, &changes)?;
+        }
         self.state.vectors.forget(space, through).map_err(ApiError::internal)?;
         Ok(())
     }
@@ -308,7 +316,7 @@ impl EmbeddingStore {
                 None => drop(vectors.remove(&change.id)),
             }
         }
-        self.store(space, stored.settings, &vectors, through)
+        self.store(space, stored.settings, &vectors, (through, false))
     }
 
     /// Of a stored set and the rows its items have.
