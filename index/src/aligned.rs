@@ -49,10 +49,11 @@ impl<T: Pod> Aligned<T> {
             return None;
         }
         let map = MmapMut::map_anon(bytes + PAGE).ok()?;
+        let start = Some(map.as_ptr().align_offset(PAGE)).filter(|&start| start <= PAGE).unwrap_or(0);
         #[cfg(target_os = "linux")]
-        // A system without large pages says so, and gives small ones.
-        map.advise(memmap2::Advice::HugePage).ok();
-        let start = Some(map.as_ptr().align_offset(PAGE)).filter(|&start| start <= PAGE).unwrap_or(0) / size_of::<T>();
+        // A system without large pages says so, and gives small ones, which are enough for what fills no large one.
+        map.advise_range(memmap2::Advice::HugePage, start, bytes / PAGE * PAGE).ok();
+        let start = start / size_of::<T>();
         Some(Self { memory: Memory::Pages(map), start, len })
     }
 

@@ -9,6 +9,7 @@ use crate::kernel::MISSING;
 use crate::spec::Metric;
 use crate::table::Vectors;
 use pulp::Arch;
+use rayon::prelude::*;
 
 /// Codes in a cache line.
 const LINE: usize = 64;
@@ -51,19 +52,21 @@ impl Codes {
         };
         let most = norms.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
         codes.unit = codes.unit.map(|_| most / 65_535.0);
-        for at in 0..codes.len as u32 {
-            let from = at as usize * codes.stride;
-            let row = &mut codes.values.all_mut()[from..from + codes.stride];
-            for (i, &x) in vectors.get(at).iter().enumerate() {
-                row[i] = ((x - codes.centre[i]) / codes.step[i]).round().clamp(-TOP, TOP) as i8;
-            }
-            if let (Some(unit), Some(norm)) = (codes.unit, norms.get(at as usize)) {
+        let Self { values, stride, centre, step, unit, .. } = &mut codes;
+        let arch = Arch::new();
+        values.all_mut().par_chunks_mut(*stride).zip(0u32..).for_each(|(row, at)| {
+            // Without the instructions for it, rounding is a call a number.
+            arch.dispatch(
+                #[inline(always)]
+                || encode(vectors.get(at), centre, step, row),
+            );
+            if let (Some(unit), Some(norm)) = (*unit, norms.get(at as usize)) {
                 let whole = (norm / unit) as u32;
-                let dim = codes.centre.len();
+                let dim = centre.len();
                 row[dim] = ((whole >> 8).min(255) as i32 - 128) as i8;
                 row[dim + 1] = ((whole & 255) as i32 - 128) as i8;
             }
-        }
+        });
         codes
     }
 
@@ -82,7 +85,6 @@ impl Codes {
 
     /// A query to score by.
     pub fn query(&self, arch: Arch, query: &[f32], into: &mut CodeQuery) {
-        // Without the instructions for it, rounding is a call a number.
         arch.dispatch(
             #[inline(always)]
             || self.query_here(query, into),
@@ -183,6 +185,14 @@ impl CodeScores<'_> {
     #[inline(always)]
     pub fn prefetch<I: Isa>(&self, isa: I, at: u32) {
         self.rows.prefetch(isa, at);
+    }
+}
+
+/// The codes of one vector.
+#[inline(always)]
+fn encode(vector: &[f32], centre: &[f32], step: &[f32], row: &mut [i8]) {
+    for (((&x, &centre), &step), code) in vector.iter().zip(centre).zip(step).zip(row) {
+        *code = ((x - centre) / step).round().clamp(-TOP, TOP) as i8;
     }
 }
 

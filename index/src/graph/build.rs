@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use std::collections::VecDeque;
 
 /// Rows `hnsw_rs` inserts at most, by one thread: threads that race would give a graph as good, but another one each time.
-const SEED_ROWS: usize = 10_000;
+const SEED_ROWS: usize = 2_000;
 
 /// Of more rows, one in so many makes a graph first, which the others are placed around by walks.
 const ONE_IN: usize = 6;
