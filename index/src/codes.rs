@@ -54,13 +54,13 @@ impl Codes {
         codes.unit = codes.unit.map(|_| most / 65_535.0);
         let Self { values, stride, centre, step, unit, .. } = &mut codes;
         let arch = Arch::new();
-        values.all_mut().par_chunks_mut(*stride).zip(0u32..).for_each(|(row, at)| {
+        values.all_mut().par_chunks_mut(*stride).enumerate().for_each(|(at, row)| {
             // Without the instructions for it, rounding is a call a number.
             arch.dispatch(
                 #[inline(always)]
-                || encode(vectors.get(at), centre, step, row),
+                || encode(vectors.get(at as u32), centre, step, row),
             );
-            if let (Some(unit), Some(norm)) = (*unit, norms.get(at as usize)) {
+            if let (Some(unit), Some(norm)) = (*unit, norms.get(at)) {
                 let whole = (norm / unit) as u32;
                 let dim = centre.len();
                 row[dim] = ((whole >> 8).min(255) as i32 - 128) as i8;
