@@ -6,6 +6,7 @@ use crate::overlay::Dead;
 use crate::plan;
 use crate::search::Search;
 use crate::spec::Mode;
+use rayon::prelude::*;
 
 /// Rows searched for.
 const TRIES: usize = 24;
@@ -42,15 +43,14 @@ impl Base {
     /// Recall@10 of a way to search; a width of all rows makes [`Mode::Auto`] a scan.
     fn recall(&self, mode: Mode, width: usize) -> f32 {
         let tries = TRIES.min(self.len());
-        let (mut right, mut all) = (0usize, 0usize);
-        for i in 0..tries {
+        let counts = (0..tries).into_par_iter().map(|i| {
             let at = (i * self.len() / tries) as u32;
             let exact = self.try_one(at, Mode::Exact, width);
             // A row as good as the last one is as right.
             let last = exact.last().map_or(0.0, |f| f.0);
-            right += self.try_one(at, mode, width).iter().filter(|f| f.0 >= last).count();
-            all += exact.len();
-        }
+            (self.try_one(at, mode, width).iter().filter(|f| f.0 >= last).count(), exact.len())
+        });
+        let (right, all) = counts.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         if all == 0 { 1.0 } else { right as f32 / all as f32 }
     }
 

@@ -3,10 +3,13 @@
 //! Every component has a centre and a step of its own. Both are folded into the query, whose numbers have 16 bits, so
 //! that they cost a search nothing: the score of a row is one sum of products of whole numbers.
 
+use crate::aligned::{Aligned, Rows};
 use crate::isa::{Isa, Work};
 use crate::kernel::MISSING;
 use crate::spec::Metric;
 use crate::table::Vectors;
+use pulp::Arch;
+use rayon::prelude::*;
 
 /// Codes in a cache line.
 const LINE: usize = 64;
@@ -21,8 +24,7 @@ const SPREAD: f64 = 8.0;
 /// A code for each component of each vector.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Codes {
-    values: Vec<i8>,
-    start: usize,
+    values: Aligned<i8>,
     len: usize,
     stride: usize,
     centre: Vec<f32>,
@@ -50,19 +52,21 @@ impl Codes {
         };
         let most = norms.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
         codes.unit = codes.unit.map(|_| most / 65_535.0);
-        for at in 0..codes.len as u32 {
-            let from = codes.start + at as usize * codes.stride;
-            let row = &mut codes.values[from..from + codes.stride];
-            for (i, &x) in vectors.get(at).iter().enumerate() {
-                row[i] = ((x - codes.centre[i]) / codes.step[i]).round().clamp(-TOP, TOP) as i8;
-            }
-            if let (Some(unit), Some(norm)) = (codes.unit, norms.get(at as usize)) {
+        let Self { values, stride, centre, step, unit, .. } = &mut codes;
+        let arch = Arch::new();
+        values.all_mut().par_chunks_mut(*stride).enumerate().for_each(|(at, row)| {
+            // Without the instructions for it, rounding is a call a number.
+            arch.dispatch(
+                #[inline(always)]
+                || encode(vectors.get(at as u32), centre, step, row),
+            );
+            if let (Some(unit), Some(norm)) = (*unit, norms.get(at)) {
                 let whole = (norm / unit) as u32;
-                let dim = codes.centre.len();
+                let dim = centre.len();
                 row[dim] = ((whole >> 8).min(255) as i32 - 128) as i8;
                 row[dim + 1] = ((whole & 255) as i32 - 128) as i8;
             }
-        }
+        });
         codes
     }
 
@@ -71,12 +75,7 @@ impl Codes {
         let used = centre.len() + if unit.is_some() { 2 } else { 0 };
         // Half a line is never cut by the end of one.
         let stride = if used <= 32 { 32 } else { used.next_multiple_of(LINE) };
-        let values = vec![0; len * stride + LINE];
-        let start = match values.as_ptr().align_offset(LINE) {
-            offset if offset < LINE => offset,
-            _ => 0,
-        };
-        Self { values, start, len, stride, centre, step, unit }
+        Self { values: Aligned::zeros(len * stride), len, stride, centre, step, unit }
     }
 
     /// The squared distance of a vector, as the codes know it, from the centre.
@@ -85,7 +84,15 @@ impl Codes {
     }
 
     /// A query to score by.
-    pub fn query(&self, query: &[f32], into: &mut CodeQuery) {
+    pub fn query(&self, arch: Arch, query: &[f32], into: &mut CodeQuery) {
+        arch.dispatch(
+            #[inline(always)]
+            || self.query_here(query, into),
+        );
+    }
+
+    #[inline(always)]
+    fn query_here(&self, query: &[f32], into: &mut CodeQuery) {
         let dim = self.centre.len();
         let weights = query[..dim].iter().zip(&self.centre).zip(&self.step);
         let weight = |((&q, &centre), &step): ((&f32, &f32), &f32)| match self.unit {
@@ -108,34 +115,10 @@ impl Codes {
         into.error = (squares / 12.0).sqrt() as f32;
     }
 
-    /// Higher is better; comparable between the vectors of one query only.
+    /// To score by a query that [`Codes::query`] made.
     #[inline(always)]
-    pub fn score<I: Isa>(&self, isa: I, query: &CodeQuery, at: u32) -> f32 {
-        isa.dot_codes(self.row(at), &query.weights) as f32
-    }
-
-    /// The same of four at once.
-    #[inline(always)]
-    pub fn score_four<I: Isa>(&self, isa: I, query: &CodeQuery, at: [u32; 4]) -> [f32; 4] {
-        let [a, b, c, d] = at;
-        let query = &query.weights[..self.stride];
-        let [a, b, c, d] = isa.dot_four([self.row(a), self.row(b), self.row(c), self.row(d)], query);
-        [a as f32, b as f32, c as f32, d as f32]
-    }
-
-    #[inline(always)]
-    fn row(&self, at: u32) -> &[i8] {
-        let from = self.start + at as usize * self.stride;
-        &self.values[from..from + self.stride]
-    }
-
-    /// Asks for the codes at `at`, all of their lines up to a few.
-    #[inline(always)]
-    pub fn prefetch<I: Isa>(&self, isa: I, at: u32) {
-        let from = self.start + at as usize * self.stride;
-        for line in (0..self.stride.min(8 * LINE)).step_by(LINE) {
-            isa.prefetch(&self.values, from + line);
-        }
+    pub fn scores<'a>(&'a self, query: &'a CodeQuery) -> CodeScores<'a> {
+        CodeScores { rows: Rows::new(self.values.all(), self.stride), weights: &query.weights[..self.stride] }
     }
 
     /// Room for the codes of a file.
@@ -145,12 +128,12 @@ impl Codes {
 
     /// All codes, padded, one vector's after another.
     pub fn all(&self) -> &[i8] {
-        &self.values[self.start..self.start + self.len * self.stride]
+        self.values.all()
     }
 
     /// The same, to be written.
     pub fn all_mut(&mut self) -> &mut [i8] {
-        &mut self.values[self.start..self.start + self.len * self.stride]
+        self.values.all_mut()
     }
 
     /// Centres, steps and the unit, as [`Codes::set_ranges`] takes them.
@@ -172,7 +155,44 @@ impl Codes {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.values.len()
+        self.values.bytes()
+    }
+}
+
+/// The codes of all vectors and a query in their units.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeScores<'a> {
+    rows: Rows<'a, i8>,
+    weights: &'a [i16],
+}
+
+impl CodeScores<'_> {
+    /// Higher is better; comparable between the vectors of one query only.
+    #[inline(always)]
+    pub fn score<I: Isa>(&self, isa: I, at: u32) -> f32 {
+        isa.dot_codes(self.rows.get(at), self.weights) as f32
+    }
+
+    /// The same of four at once.
+    #[inline(always)]
+    pub fn score_four<I: Isa>(&self, isa: I, at: [u32; 4]) -> [f32; 4] {
+        let ([a, b, c, d], rows) = (at, self.rows);
+        let [a, b, c, d] = isa.dot_four([rows.get(a), rows.get(b), rows.get(c), rows.get(d)], self.weights);
+        [a as f32, b as f32, c as f32, d as f32]
+    }
+
+    /// Asks the memory for the codes at `at`.
+    #[inline(always)]
+    pub fn prefetch<I: Isa>(&self, isa: I, at: u32) {
+        self.rows.prefetch(isa, at);
+    }
+}
+
+/// The codes of one vector.
+#[inline(always)]
+fn encode(vector: &[f32], centre: &[f32], step: &[f32], row: &mut [i8]) {
+    for (((&x, &centre), &step), code) in vector.iter().zip(centre).zip(step).zip(row) {
+        *code = ((x - centre) / step).round().clamp(-TOP, TOP) as i8;
     }
 }
 
@@ -213,14 +233,15 @@ impl Work for CodeBlock<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        let scores = self.codes.scores(self.query);
         let (fours, rest) = self.out.as_chunks_mut::<4>();
         let mut at = self.from as u32;
         for out in fours {
-            *out = self.codes.score_four(isa, self.query, [at, at + 1, at + 2, at + 3]);
+            *out = scores.score_four(isa, [at, at + 1, at + 2, at + 3]);
             at += 4;
         }
         for (at, out) in (at..).zip(rest) {
-            *out = self.codes.score(isa, self.query, at);
+            *out = scores.score(isa, at);
         }
     }
 }
@@ -241,18 +262,19 @@ impl Work for CodesAt<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        let scores = self.codes.scores(self.query);
         let ((fours, rest), (out, out_rest)) = (self.at.as_chunks::<4>(), self.out.as_chunks_mut::<4>());
         for (i, (&at, out)) in fours.iter().zip(out).enumerate() {
             debug_assert!(!at.contains(&MISSING), "callers look rows up first");
             if let Some(&next) = fours.get(i + AHEAD) {
                 for next in next {
-                    self.codes.prefetch(isa, next);
+                    scores.prefetch(isa, next);
                 }
             }
-            *out = self.codes.score_four(isa, self.query, at);
+            *out = scores.score_four(isa, at);
         }
         for (&at, out) in rest.iter().zip(out_rest) {
-            *out = self.codes.score(isa, self.query, at);
+            *out = scores.score(isa, at);
         }
     }
 }
@@ -278,9 +300,9 @@ mod tests {
             let vectors = wavy(400, dim);
             let codes = Codes::new(&vectors, metric);
             let (query, mut coded) = (wavy(1, dim), CodeQuery::default());
-            codes.query(query.get(0), &mut coded);
+            codes.query(Arch::new(), query.get(0), &mut coded);
             let mut exact = vec![0.0; 400];
-            let arch = pulp::Arch::new();
+            let arch = Arch::new();
             let block = crate::kernel::ScoreBlock {
                 metric,
                 vectors: &vectors,

@@ -125,6 +125,11 @@ impl Selection {
         Self { base: base.id, bits, len, list }
     }
 
+    /// One bit a position.
+    pub fn words(&self) -> &[u64] {
+        &self.bits
+    }
+
     /// Whether a position is selected.
     #[inline(always)]
     pub fn contains(&self, at: u32) -> bool {

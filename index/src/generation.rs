@@ -47,7 +47,7 @@ pub struct Query<'a> {
     pub barred: Option<&'a Filter>,
     /// Only rows this is true for: for what changes too quickly for a bitmap. Asked after `filter` and `barred`.
     pub keep: Option<Keep<'a>>,
-    /// Least width of a walk; the space's `ef_search` when `None`.
+    /// Least width of a walk, taken as at least `k`; the space's `ef_search`, or twice `k`, when `None`.
     pub width: Option<usize>,
     /// Whether 8-bit codes may be used; false for exact scores all the way.
     pub codes: bool,
@@ -114,13 +114,13 @@ impl Generation {
         &self.base().spec.name
     }
 
-    /// Rises with every generation built in this process.
+    /// Rises with every set put or opened in this process; what changes a set leaves it as it is.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Updates since it was built.
+    /// Updates and rebuilds since.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
@@ -254,8 +254,11 @@ impl Generation {
         let k = query.k.min(self.len());
         let mut best = Best::new(k);
         let mut plan = Plan::default();
+        let width = query.width.unwrap_or_else(|| self.width(query, k)).max(1);
         for part in &self.parts {
             let base = &*part.base;
+            // What finds its share of the whole in a small graph is narrower.
+            let small = (base.len() as f32 / self.base().len() as f32).sqrt().min(1.0);
             let selection = query.filter.map(|filter| filter.selection(base));
             let barred = query.barred.map(|barred| barred.selection(base));
             let search = Search {
@@ -263,7 +266,7 @@ impl Generation {
                 query: padded,
                 k: k.min(base.len()),
                 mode: query.mode,
-                width: query.width.unwrap_or_else(|| self.width(query, k)).max(1),
+                width: (width as f32 * small) as usize,
                 // What lets everything through asks nothing: the kinds of a shop with one kind of item.
                 selection: selection.as_deref().filter(|selection| selection.len < base.len()),
                 barred: barred.as_deref().filter(|barred| barred.len > 0),
@@ -297,13 +300,15 @@ impl Generation {
         let coded = query.codes && query.mode != Mode::Exact;
         let bounds = coded.then(|| Bounds::new(padded, self.dim(), metric));
         let mut scored = 0;
-        for piece in self.recent.pieces() {
+        let mut pieces = self.recent.pieces().peekable();
+        while let Some(piece) = pieces.next() {
             scored += PIECE;
             // What was found in the last pieces raises the bar for this one.
             best.settle();
             let mut scores = [0f32; PIECE];
             if let Some(bounds) = &bounds {
-                let most = dispatch(arch, BoundsOf { piece, bounds, floor: best.floor() });
+                let most =
+                    dispatch(arch, BoundsOf { piece, next: pieces.peek().copied(), bounds, floor: best.floor() });
                 let Some(most) = most else { continue };
                 scores = most;
             } else {
@@ -396,10 +401,10 @@ impl Generation {
         (rows, values)
     }
 
-    /// The first parts of this generation, then another.
-    pub(crate) fn folded(&self, number: u64, first: usize, base: Base) -> Self {
+    /// The first parts of this generation, then another with all the rest in it.
+    pub(crate) fn folded(&self, first: usize, base: Base) -> Self {
         let mut parts: Vec<Part> = self.parts.iter().take(first).cloned().collect();
         parts.push(Part { base: Arc::new(base), dead: Dead::default() });
-        Self { number, version: self.version + 1, parts, recent: Recent::default() }
+        Self { number: self.number, version: self.version + 1, parts, recent: Recent::default() }
     }
 }

@@ -80,7 +80,7 @@ impl WithSimd for ScoreBlock<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for (vector, out) in self.vectors.from(self.from).zip(self.out) {
+        for (vector, out) in self.vectors.padded_rows().from(self.from).zip(self.out) {
             *out = score(simd, self.metric, vector, self.query);
         }
     }
@@ -103,12 +103,12 @@ impl Work for ScoreAt<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        let rows = self.vectors.padded_rows();
         for (i, (&at, out)) in self.at.iter().zip(self.out).enumerate() {
             if let Some(&next) = self.at.get(i + AHEAD).filter(|&&next| next != MISSING) {
-                self.vectors.prefetch(isa, next);
+                rows.prefetch(isa, next);
             }
-            let vector = || self.vectors.padded(at);
-            *out = if at == MISSING { f32::NAN } else { score(isa.simd(), self.metric, vector(), self.query) };
+            *out = if at == MISSING { f32::NAN } else { score(isa.simd(), self.metric, rows.get(at), self.query) };
         }
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! `hnsw_rs` begins the graphs and is used for nothing else: a generation serves from a flat snapshot of its own.
 
+mod aligned;
 mod background;
 mod base;
 mod best;

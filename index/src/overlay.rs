@@ -24,6 +24,15 @@ impl Dead {
         matches!(self.pieces.get(piece), Some(Some(piece)) if piece[word] >> (at % 64) & 1 == 1)
     }
 
+    /// Clears their bits.
+    pub fn take_out_of(&self, words: &mut [u64]) {
+        for (words, piece) in words.chunks_mut(WORDS).zip(&self.pieces) {
+            for (word, dead) in words.iter_mut().zip(piece.iter().flat_map(|piece| piece.iter())) {
+                *word &= !dead;
+            }
+        }
+    }
+
     /// Marks a position; false when it was marked before.
     pub fn insert(&mut self, at: u32) -> bool {
         if self.contains(at) {
@@ -72,5 +81,9 @@ mod tests {
         assert!(dead.insert(100_000) && !dead.insert(100_000) && dead.insert(1));
         assert!(dead.contains(1) && dead.contains(100_000) && !dead.contains(2) && !dead.contains(u32::MAX));
         assert_eq!(dead.len(), 2);
+        let mut words = vec![u64::MAX; 2_000];
+        dead.take_out_of(&mut words);
+        assert_eq!(words.iter().map(|word| word.count_zeros()).sum::<u32>(), 2);
+        assert_eq!(words[100_000 / 64] >> (100_000 % 64) & 1, 0);
     }
 }

@@ -123,6 +123,12 @@ pub(crate) fn width_for(k: usize, share: f32) -> usize {
 /// A search that will cost more than so many narrow walks begins with one.
 pub(crate) const LOOK: usize = 5;
 
+/// A walk over nothing but what is let through takes about as long as so many narrow ones over all.
+pub(crate) const ONLY: usize = 2;
+
+/// Such a walk begins with one row in so many of those wanted at least.
+pub(crate) const LEAST_FOUND: usize = 2;
+
 /// What scores by their codes at most so many standard errors less than the last place is scored exactly.
 pub(crate) const SLACK_OF_SCAN: f32 = 4.0;
 pub(crate) const SLACK_OF_WALK: f32 = 3.0;

@@ -36,6 +36,16 @@ pub(crate) struct Search<'a> {
     pub dead: Option<&'a Dead>,
 }
 
+/// What of a walk's pool is let through.
+#[derive(Default)]
+struct Pool {
+    /// Positions looked at, and those of them that are let through.
+    asked: usize,
+    let_through: usize,
+    /// Which of those looked at is the last one wanted; 0 when there are too few.
+    last: usize,
+}
+
 impl Search<'_> {
     /// The best rows into `best`, and how they were found.
     pub fn run(&self, best: &mut Best) -> Plan {
@@ -101,85 +111,129 @@ impl Search<'_> {
     fn walk(&self, plan: &mut Plan, kept: &mut Kept, best: &mut Best) -> bool {
         let Some(graph) = self.base.graph.as_ref().filter(|_| self.mode != Mode::Exact) else { return false };
         let n = self.base.len();
-        // Twice k, as the last places of a walk are the poorest.
-        let narrow = self.width.max(self.k.saturating_mul(2)).min(n);
+        let narrow = self.width.max(self.k).min(n);
         let mut share = plan.share;
         if self.mode == Mode::Auto && self.keep.is_some() && self.selection.is_none() && share < plan::LEAST_SHARE {
             return false;
         }
-        loop {
+        let all = self.places_to_score_all(plan.share);
+        if self.mode == Mode::Auto && narrow >= all {
+            return false;
+        }
+        let wider = |share: f32| {
             // One of the sample at least, lest the width be infinite.
             let part = share.max(1.0 / plan::SAMPLE as f32);
-            let mut wanted = plan::width_for(self.k, part);
-            if self.base.metric() == Metric::Dot {
-                // The highest inner products lie scattered: a pool as wide as if nothing were left out finds too few.
-                wanted = wanted.max((narrow as f32 / part).ceil() as usize);
-            }
-            // Never the same width again.
-            let mut width = wanted.max(plan.width + plan.width / 2).clamp(narrow, n);
-            let all = self.places_to_score_all(plan.share);
-            if self.mode == Mode::Auto && narrow >= all {
+            let wanted = plan::width_for(self.k, part);
+            // The highest inner products lie scattered: a pool as wide as if nothing were left out finds too few.
+            let scattered = if self.base.metric() == Metric::Dot { (narrow as f32 / part).ceil() as usize } else { 0 };
+            wanted.max(scattered).clamp(narrow, n)
+        };
+        let mut width = if self.restricted() { wider(share) } else { narrow };
+        // Where a look around costs little beside the rest, what is let through may turn out to lie near.
+        if width.min(all) > plan::LOOK * narrow {
+            width = narrow;
+        }
+        let mut only = None;
+        loop {
+            if self.mode == Mode::Auto && width >= all {
                 return false;
             }
-            // Where a look around costs little beside the rest, what is let through may turn out to lie near.
-            if plan.retries == 0 && width.min(all) > plan::LOOK * narrow {
-                width = narrow;
-            } else if self.mode == Mode::Auto && width >= all {
-                return false;
-            }
-            self.walk_once(graph, width, kept);
+            self.walk_once(graph, width, only.as_deref(), kept);
             plan.width = width;
             plan.scored += kept.walk.scored;
-            let (mut let_through, mut last) = (0usize, 0usize);
-            kept.at.clear();
-            let slack = if self.codes.is_some() { plan::SLACK_OF_WALK * kept.coded.error } else { 0.0 };
-            let (mut asked, mut floor) = (0usize, f32::NEG_INFINITY);
-            for (score, at) in kept.walk.found() {
-                if score < floor {
-                    break;
-                }
-                for at in graph.alike(at) {
-                    asked += 1;
-                    if self.lets(at) {
-                        kept.at.push(at);
-                        let_through += 1;
-                        if let_through == self.k {
-                            last = asked;
-                            floor = score - slack;
-                        }
-                    }
-                }
+            let pool = self.take_from_pool(graph, kept);
+            if self.restricted() && only.is_none() {
+                plan.share_near = Some(pool.let_through as f32 / pool.asked.max(1) as f32);
             }
-            let near = let_through as f32 / asked.max(1) as f32;
-            if self.restricted() {
-                plan.share_near = Some(near);
-            }
-            let whole = asked >= n;
-            let good = !self.restricted() || (last as f32) <= plan::GOOD_PART * width as f32;
-            if let_through >= self.k && (good || self.mode == Mode::Graph) || whole {
+            let whole = pool.asked >= n;
+            // A walk over nothing else ends early where that lies in islands.
+            let good = match &only {
+                None => !self.restricted() || pool.last as f32 <= plan::GOOD_PART * width as f32,
+                Some(_) => kept.walk.found().count() >= width,
+            };
+            if pool.let_through >= self.k && (good || self.mode == Mode::Graph) || whole {
                 plan.way = if self.restricted() { Way::FilteredWalk } else { Way::Walk };
                 self.rescore(plan, kept, best);
                 return true;
             }
             plan.retries += 1;
-            if width == n || plan.retries == 3 {
+            if width == n || plan.retries == 3 || only.is_some() {
                 return false;
             }
-            share = near.min(share);
+            if self.selection.is_some() || self.barred.is_some() {
+                // What is near is mostly left out: a walk over the rest instead, from what was found of it on. Where next to
+                // nothing was, what is let through is far away in all directions, and no walk finds it.
+                let lost = plan::LEAST_FOUND * pool.let_through < self.k;
+                if self.mode == Mode::Auto && (lost || all <= plan::ONLY * narrow) {
+                    return false;
+                }
+                only = Some(self.let_through(graph));
+                width = narrow;
+            } else {
+                share = plan.share_near.map_or(share, |near| near.min(share));
+                // Never the same width again.
+                width = wider(share).max(width + width / 2).min(n);
+            }
         }
     }
 
-    fn walk_once(&self, graph: &Graph, width: usize, kept: &mut Kept) {
-        let (arch, len, scratch) = (self.base.arch, self.base.len(), &mut kept.walk);
+    /// Leaves the positions of the last walk's pool that are let through in `kept.at`, as far as they may be among the
+    /// best.
+    fn take_from_pool(&self, graph: &Graph, kept: &mut Kept) -> Pool {
+        let mut pool = Pool::default();
+        let slack = if self.codes.is_some() { plan::SLACK_OF_WALK * kept.coded.error } else { 0.0 };
+        let mut floor = f32::NEG_INFINITY;
+        kept.at.clear();
+        for (score, at) in kept.walk.found() {
+            if score < floor {
+                break;
+            }
+            for at in graph.alike(at) {
+                pool.asked += 1;
+                if self.lets(at) {
+                    kept.at.push(at);
+                    pool.let_through += 1;
+                    if pool.let_through == self.k {
+                        pool.last = pool.asked;
+                        floor = score - slack;
+                    }
+                }
+            }
+        }
+        pool
+    }
+
+    /// One bit a position: what bitmaps let through, and what is the same vector as one of those.
+    fn let_through(&self, graph: &Graph) -> Vec<u64> {
+        let n = self.base.len();
+        let mut words = match self.selection {
+            Some(selection) => selection.words().to_vec(),
+            None => vec![u64::MAX; n.div_ceil(64)],
+        };
+        for (word, barred) in words.iter_mut().zip(self.barred.map_or(&[][..], Selection::words)) {
+            *word &= !barred;
+        }
+        if let Some(dead) = self.dead {
+            dead.take_out_of(&mut words);
+        }
+        graph.speak_for_twins(&mut words);
+        words
+    }
+
+    fn walk_once(&self, graph: &Graph, width: usize, only: Option<&[u64]>, kept: &mut Kept) {
+        let (arch, len) = (self.base.arch, self.base.len());
+        let Kept { walk: scratch, coded, at, .. } = kept;
+        let from = if only.is_some() { at.as_slice() } else { &[] };
         match self.codes {
             Some(codes) => {
-                codes.query(self.query, &mut kept.coded);
-                let plane = CodePlane { codes, query: &kept.coded };
-                dispatch(arch, Walk { graph, from: &[], plane, len, width, scratch });
+                codes.query(arch, self.query, coded);
+                let plane = CodePlane(codes.scores(coded));
+                dispatch(arch, Walk { graph, from, only, plane, len, width, scratch });
             }
             None => {
-                let plane = FloatPlane { metric: self.base.metric(), vectors: &self.base.vectors, query: self.query };
-                dispatch(arch, Walk { graph, from: &[], plane, len, width, scratch });
+                let rows = self.base.vectors.padded_rows();
+                let plane = FloatPlane { metric: self.base.metric(), rows, query: self.query };
+                dispatch(arch, Walk { graph, from, only, plane, len, width, scratch });
             }
         }
     }
@@ -223,7 +277,7 @@ impl Search<'_> {
         let by_codes = self.mode == Mode::Auto && many && self.k < n / 8;
         let coded = match self.codes {
             Some(codes) if by_codes => {
-                codes.query(self.query, &mut kept.coded);
+                codes.query(self.base.arch, self.query, &mut kept.coded);
                 true
             }
             _ => false,

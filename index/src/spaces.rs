@@ -73,6 +73,8 @@ impl Spaces {
     pub(crate) fn swap_in(&self, name: Arc<str>, new: Arc<Generation>) -> Arc<Cell> {
         loop {
             if let Some(cell) = self.cells.load().get(&name) {
+                // An update that is under way would put what it began with back.
+                let _turn = cell.writing.turn();
                 cell.live.rcu(|old| Arc::clone(if old.number() > new.number() { old } else { &new }));
                 cell.writing.forget();
                 return Arc::clone(cell);

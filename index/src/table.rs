@@ -1,44 +1,26 @@
 //! Vectors in one aligned array, and where each row's is.
 
-use crate::isa::Isa;
+use crate::aligned::{Aligned, Rows};
 use crate::kernel::MISSING;
 use rustc_hash::FxHashMap;
 
-/// Floats in a cache line: vectors are padded to it with zeros and start on it.
+/// Floats in a cache line: vectors are padded to it with zeros, as one that straddles two costs a walk about a fifth.
 const LINE: usize = 16;
 
 /// `len` vectors of `dim` numbers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Vectors {
-    values: Vec<f32>,
-    start: usize,
+    values: Aligned<f32>,
     len: usize,
     dim: usize,
     stride: usize,
-}
-
-impl Clone for Vectors {
-    /// A copy would not start on a cache line by itself.
-    fn clone(&self) -> Self {
-        let mut copy = Self::zeros(self.len, self.dim);
-        for at in 0..self.len as u32 {
-            copy.get_mut(at).copy_from_slice(self.get(at));
-        }
-        copy
-    }
 }
 
 impl Vectors {
     /// All zero.
     pub fn zeros(len: usize, dim: usize) -> Self {
         let stride = dim.next_multiple_of(LINE);
-        let values = vec![0.0; len * stride + LINE];
-        // A vector that straddles cache lines costs a walk about a fifth. The array never grows, so this stays true.
-        let start = match values.as_ptr().align_offset(LINE * size_of::<f32>()) {
-            offset if offset < LINE => offset,
-            _ => 0,
-        };
-        Self { values, start, len, dim, stride }
+        Self { values: Aligned::zeros(len * stride), len, dim, stride }
     }
 
     /// One padded vector.
@@ -59,7 +41,7 @@ impl Vectors {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.values.len() * size_of::<f32>()
+        self.values.bytes()
     }
 
     pub const fn len(&self) -> usize {
@@ -77,41 +59,30 @@ impl Vectors {
 
     /// The vector at `at`, to be written.
     pub fn get_mut(&mut self, at: u32) -> &mut [f32] {
-        let from = self.start + at as usize * self.stride;
-        &mut self.values[from..from + self.dim]
+        let from = at as usize * self.stride;
+        &mut self.values.all_mut()[from..from + self.dim]
     }
 
     /// The vector at `at` with the zeros that follow it.
     #[inline(always)]
     pub fn padded(&self, at: u32) -> &[f32] {
-        let from = self.start + at as usize * self.stride;
-        &self.values[from..from + self.stride]
+        self.padded_rows().get(at)
     }
 
-    /// Asks for the vector at `at`, all of its lines up to a few.
+    /// All of them with those zeros, for kernels.
     #[inline(always)]
-    pub fn prefetch<I: Isa>(&self, isa: I, at: u32) {
-        let from = self.start + at as usize * self.stride;
-        for line in (0..self.stride.min(16 * LINE)).step_by(LINE) {
-            isa.prefetch(&self.values, from + line);
-        }
+    pub fn padded_rows(&self) -> Rows<'_, f32> {
+        Rows::new(self.values.all(), self.stride)
     }
 
     /// All vectors, padded, one after another.
     pub fn all(&self) -> &[f32] {
-        &self.values[self.start..self.start + self.len * self.stride]
+        self.values.all()
     }
 
     /// The same, to be written.
     pub fn all_mut(&mut self) -> &mut [f32] {
-        &mut self.values[self.start..self.start + self.len * self.stride]
-    }
-
-    /// The padded vectors from `at` on.
-    #[inline(always)]
-    pub fn from(&self, at: usize) -> impl Iterator<Item = &[f32]> {
-        let end = self.start + self.len * self.stride;
-        self.values[self.start + at * self.stride..end].chunks_exact(self.stride)
+        self.values.all_mut()
     }
 }
 
@@ -175,7 +146,7 @@ mod tests {
         vectors.get_mut(1).fill(2.0);
         assert_eq!(vectors.get(1), [2.0; 5]);
         assert_eq!(vectors.padded(1).iter().sum::<f32>(), 10.0);
-        assert_eq!(vectors.from(1).count(), 2);
+        assert_eq!(vectors.padded_rows().from(1).count(), 2);
         assert_eq!(vectors.padded(2).as_ptr().align_offset(64), 0);
     }
 }

@@ -6,25 +6,46 @@ use crate::error::IndexError;
 use crate::generation::Generation;
 use crate::overlay::{Change, Updated};
 use crate::spaces::{Cell, Spaces};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// The recent rows are folded into a small build of their own while those since the last whole build are less than
-/// this share of the space; a search of two builds costs less than twice one.
+/// The recent rows are folded into small builds of their own while those since the last whole build are less than this
+/// share of the space; a search of two builds costs less than twice one.
 const SMALL_SHARE: usize = 8;
+
+/// What came during a whole build is folded too before that serves, unless it is less than this.
+const FEW_CARRIED: usize = 2_000;
+
+/// Times this is done at most: each takes less time than the one before, so less comes meanwhile.
+const MOST_CARRIES: usize = 4;
+
+/// Two builds may be under way at once, so that what is recent stays little while all is built anew.
+#[derive(Clone, Copy, Debug)]
+enum Build {
+    Whole,
+    Small,
+}
 
 /// What stands between the writers of a space; searches never see it.
 #[derive(Debug, Default)]
 pub(crate) struct Writing {
-    /// Changes that came while a rebuild is under way, to be made to what it builds.
-    since: Mutex<Option<Vec<Change>>>,
-    /// Held by whoever rebuilds.
-    rebuilding: Mutex<()>,
+    /// Changes that came while a build is under way, for each kind of build, to be made to what it builds.
+    since: Mutex<[Option<Vec<Change>>; 2]>,
+    /// Held by whoever builds all anew, and by whoever folds what is recent.
+    building: [Mutex<()>; 2],
     /// What updates replaced and searches may still hold: taking it down, piece by piece, is not for a search to do.
     retired: Mutex<Vec<Arc<Generation>>>,
 }
 
+/// Whoever holds it alone may say what serves.
+type Turn<'a> = MutexGuard<'a, [Option<Vec<Change>>; 2]>;
+
 impl Writing {
+    /// Waits for those who are changing what serves.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        lock(&self.since)
+    }
+
     /// Takes down what no search holds any more.
     fn retire(&self, old: Arc<Generation>) {
         let mut retired = lock(&self.retired);
@@ -43,16 +64,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The same, `None` when somebody holds it.
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(died)) => Some(died.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 /// What became of one [`Spaces::rebuild`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rebuilt {
-    /// Number of the generation that serves now.
+    /// Number of the generation, which is that of the set as it was put.
     pub generation: u64,
     /// Vectors in it.
     pub rows: usize,
     /// Whether everything was built anew, and not only what was recent.
     pub whole: bool,
-    /// Changes that came meanwhile and are recent again.
+    /// Rows that came meanwhile and are recent again.
     pub carried: usize,
     /// Recall@10 of the new build for rows of its own.
     pub recall: f32,
@@ -68,10 +98,10 @@ impl Spaces {
     /// [`IndexError::Unknown`] when there is no such space.
     pub fn update(&self, space: &str, changes: &[Change]) -> Result<Updated, IndexError> {
         let cell = self.cell(space)?;
-        let mut since = lock(&cell.writing.since);
+        let mut turn = cell.writing.turn();
         let (new, done) = cell.live.load().changed(changes);
         cell.writing.retire(cell.live.swap(new.into()));
-        if let Some(since) = since.as_mut() {
+        for since in turn.iter_mut().flatten() {
             since.extend_from_slice(changes);
         }
         Ok(done)
@@ -79,61 +109,117 @@ impl Spaces {
 
     /// Takes what is recent into a graph: into a small one beside the large one, or all into a new one when much has
     /// changed. Takes as long as a build; searches and updates go on meanwhile. Run it on a thread, or inside a
-    /// `rayon` pool, of the share of the machine it may have. `Ok(None)` when nothing is recent.
+    /// `rayon` pool, of the share of the machine it may have. `Ok(None)` when there is nothing to do, or a whole set was
+    /// put meanwhile.
     ///
     /// # Errors
     /// [`IndexError::Unknown`] when there is no such space; [`IndexError::Probe`] when the new build finds too little;
     /// [`IndexError::Empty`] when every row is gone. The space is then as it was.
     pub fn rebuild(&self, space: &str) -> Result<Option<Rebuilt>, IndexError> {
-        let began = Instant::now();
         let cell = self.cell(space)?;
-        let _alone = lock(&cell.writing.rebuilding);
-        let old = {
-            let mut since = lock(&cell.writing.since);
-            *since = Some(Vec::new());
-            cell.live.load_full()
-        };
-        let built = self.build_again(&old);
-        let mut since = lock(&cell.writing.since);
-        let changes = since.take().unwrap_or_default();
-        let Some((new, whole, recall)) = built? else { return Ok(None) };
-        // A whole set put meanwhile is newer than all of this.
-        if cell.live.load().number() != old.number() {
-            return Ok(None);
+        if wants_whole(&cell.live.load())
+            && let Some(_alone) = try_lock(&cell.writing.building[Build::Whole as usize])
+        {
+            return build(&cell, Build::Whole);
         }
-        let (new, _) = new.changed(&changes);
-        let report = Rebuilt {
-            generation: new.number(),
-            rows: new.len(),
-            whole,
-            carried: changes.len(),
-            recall,
-            took: began.elapsed(),
-        };
-        cell.live.store(new.into());
-        cell.writing.forget();
-        Ok(Some(report))
+        let _alone = lock(&cell.writing.building[Build::Small as usize]);
+        build(&cell, Build::Small)
     }
 
-    /// The next generation, whether it is a whole build, and what the new part finds of itself.
-    fn build_again(&self, old: &Generation) -> Result<Option<(Generation, bool, f32)>, IndexError> {
-        let gone: usize = old.parts.iter().map(|part| part.dead.len()).sum();
-        if old.recent() == 0 && gone == 0 && old.parts.len() == 1 {
-            return Ok(None);
-        }
-        let newer = old.len().saturating_sub(old.base().len() - old.parts[0].dead.len());
-        let whole = newer * SMALL_SHARE >= old.len() || gone * SMALL_SHARE >= old.len() || newer == 0;
-        let first = usize::from(!whole);
-        let (rows, values) = old.contents(first);
-        let (base, _) = Base::build(old.base().spec.clone(), &rows, &values, old.dim())?;
-        let recall = base.walk_recall();
-        let wanted = old.base().graph.is_some() && base.wants_graph();
-        if recall < LEAST_WALK || (wanted && base.graph.is_none()) {
-            let (space, expected) = (old.name().to_owned(), LEAST_WALK);
-            return Err(IndexError::Probe { space, received: recall, expected });
-        }
-        Ok(Some((old.folded(self.next_number(), first, base), whole, recall)))
+    /// Whether all of a space is being built anew behind its searches.
+    #[must_use]
+    pub fn builds_all(&self, space: &str) -> bool {
+        self.find_cell(space).is_some_and(|cell| try_lock(&cell.writing.building[Build::Whole as usize]).is_none())
     }
+
+    /// Takes what is recent into a small graph and does no more, for a second thread while another one rebuilds all.
+    /// `Ok(None)` at once when a third one is at it.
+    ///
+    /// # Errors
+    /// As [`Self::rebuild`].
+    pub fn fold(&self, space: &str) -> Result<Option<Rebuilt>, IndexError> {
+        let cell = self.cell(space)?;
+        match try_lock(&cell.writing.building[Build::Small as usize]) {
+            Some(_alone) => build(&cell, Build::Small),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Whether so much came or went that all is built anew.
+fn wants_whole(live: &Generation) -> bool {
+    let gone: usize = live.parts.iter().map(|part| part.dead.len()).sum();
+    let newer = live.len().saturating_sub(live.base().len() - live.parts[0].dead.len());
+    newer * SMALL_SHARE >= live.len() || gone * SMALL_SHARE >= live.len() || (newer == 0 && gone > 0)
+}
+
+/// Builds behind the searches' backs and serves the result, for whoever holds the lock of such builds.
+fn build(cell: &Cell, kind: Build) -> Result<Option<Rebuilt>, IndexError> {
+    let began = Instant::now();
+    let old = {
+        let mut turn = cell.writing.turn();
+        turn[kind as usize] = Some(Vec::new());
+        cell.live.load_full()
+    };
+    let built = match kind {
+        Build::Whole => whole(cell, &old).map(Some),
+        Build::Small => small(&old),
+    };
+    let mut turn = cell.writing.turn();
+    let changes = turn[kind as usize].take().unwrap_or_default();
+    let Some((new, recall)) = built? else { return Ok(None) };
+    // A whole set that was put meanwhile is newer than all of this, and a whole build has what this would add as recent.
+    if cell.live.load().base().id != old.base().id {
+        return Ok(None);
+    }
+    let (new, _) = new.changed(&changes);
+    let whole = matches!(kind, Build::Whole);
+    let took = began.elapsed();
+    let report = Rebuilt { generation: new.number(), rows: new.len(), whole, carried: new.recent(), recall, took };
+    cell.live.store(new.into());
+    cell.writing.forget();
+    Ok(Some(report))
+}
+
+/// All of it in one new graph, what came meanwhile beside it; with what the graph finds of itself.
+fn whole(cell: &Cell, old: &Generation) -> Result<(Generation, f32), IndexError> {
+    let (mut new, recall) = folded(old, 0)?;
+    for _ in 0..MOST_CARRIES {
+        let changes = cell.writing.turn()[Build::Whole as usize].replace(Vec::new()).unwrap_or_default();
+        new = new.changed(&changes).0;
+        if new.recent() < FEW_CARRIED {
+            break;
+        }
+        new = small(&new)?.map_or(new, |(new, _)| new);
+    }
+    Ok((new, recall))
+}
+
+/// What is recent in a small graph, together with the last small ones that are not much larger, so that there are few;
+/// `None` when nothing is recent.
+fn small(old: &Generation) -> Result<Option<(Generation, f32)>, IndexError> {
+    let (mut first, mut rows) = (old.parts.len(), old.recent());
+    if rows == 0 {
+        return Ok(None);
+    }
+    while first > 1 && old.parts[first - 1].base.len() <= 2 * rows {
+        first -= 1;
+        rows += old.parts[first].base.len();
+    }
+    folded(old, first).map(Some)
+}
+
+/// The parts from `first` on and what is recent in one new part, if it finds enough.
+fn folded(old: &Generation, first: usize) -> Result<(Generation, f32), IndexError> {
+    let (rows, values) = old.contents(first);
+    let (base, _) = Base::build(old.base().spec.clone(), &rows, &values, old.dim())?;
+    let recall = base.walk_recall();
+    let wanted = old.base().graph.is_some() && base.wants_graph();
+    if recall < LEAST_WALK || (wanted && base.graph.is_none()) {
+        let (space, expected) = (old.name().to_owned(), LEAST_WALK);
+        return Err(IndexError::Probe { space, received: recall, expected });
+    }
+    Ok((old.folded(first, base), recall))
 }
 
 /// The cell of a space that must be there.
@@ -201,7 +287,7 @@ mod tests {
         spaces.update("s", &many).expect("there");
         check(&spaces);
         let whole = spaces.rebuild("s").expect("good").expect("something to do");
-        assert!(whole.whole && whole.recall > 0.9 && whole.generation > small.generation, "{whole:?}");
+        assert!(whole.whole && whole.recall > 0.9 && whole.generation == small.generation, "{whole:?}");
         check(&spaces);
         assert_eq!(spaces.rebuild("s"), Ok(None));
         assert_eq!(nearest(&spaces, &vector(555, 1)).0, ItemRow(555));
@@ -221,15 +307,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_lost_while_a_rebuild_runs() {
+    fn nothing_is_lost_while_rebuilds_run() {
         let spaces = spaces(3_000);
-        let done = AtomicBool::new(false);
+        let (done, whole) = (AtomicBool::new(false), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for _ in 0..3 {
-                    spaces.rebuild("s").expect("good");
+                while !whole.load(Ordering::Relaxed) {
+                    let rebuilt = spaces.rebuild("s").expect("good");
+                    whole.fetch_or(rebuilt.is_some_and(|rebuilt| rebuilt.whole), Ordering::Relaxed);
                 }
                 done.store(true, Ordering::Relaxed);
+            });
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(spaces.fold("s").expect("good").is_none_or(|folded| !folded.whole));
+                }
             });
             let mut row = 0;
             while !done.load(Ordering::Relaxed) {
@@ -242,5 +334,20 @@ mod tests {
                 assert_eq!(spaces.space("s").and_then(|s| s.vector(ItemRow(gone)).map(<[f32]>::len)), None);
             }
         });
+    }
+
+    #[test]
+    fn a_set_put_meanwhile_stays() {
+        let spaces = spaces(3_000);
+        let cell = spaces.cell("s").expect("there");
+        let old = cell.live.load_full();
+        let many: Vec<Change> = (0..900).map(|row| Change::Upsert(ItemRow(row), vector(row, 1))).collect();
+        spaces.update("s", &many).expect("there");
+        assert!(!wants_whole(&old) && wants_whole(&cell.live.load()));
+        let late = small(&cell.live.load()).expect("good").expect("something to do").0;
+        assert_eq!((late.parts.len(), late.recent(), late.number()), (2, 0, old.number()));
+        spaces.put(SpaceSpec::new("s", Metric::L2), vec![ItemRow(1)], vec![0.0; 16], 16).expect("good");
+        assert_eq!(spaces.rebuild("s"), Ok(None));
+        assert_eq!(spaces.space("s").map(|s| s.len()), Some(1));
     }
 }

@@ -4,12 +4,12 @@ use crate::data::{Data, K, Random};
 use crate::lines::{Better, Line, median};
 use crate::peer::Peer;
 use crate::speed::Files;
+use cpu_time::ThreadTime;
 use qianmian_core::ItemRow;
 use qianmian_index::{Filter, Generation, Mode, Query};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
 /// Queries of each filter.
 const QUERIES: usize = 200;
@@ -26,7 +26,7 @@ const SHARES: [f64; 5] = [50.0, 10.0, 2.0, 1.0, 0.1];
 fn run<'a>(data: &'a Data, generation: &Generation, change: impl Fn(Query<'a>) -> Query<'a>) -> anyhow::Result<Timed> {
     let mut found = Vec::with_capacity(QUERIES);
     let mut ways = BTreeMap::new();
-    let began = Instant::now();
+    let began = ThreadTime::now();
     for vector in data.queries.chunks_exact(data.dim).take(QUERIES) {
         let one = generation.find(&change(Query::new(vector, K)))?;
         *ways.entry(format!("{:?}", one.plan.way)).or_insert(0) += 1;

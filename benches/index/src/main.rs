@@ -1,7 +1,8 @@
 //! `bench-index`: the vector index against hnswlib, usearch and faiss, one thread, alternated; JSON lines.
 //!
 //! `--python PATH` has the peers; without it only ours is measured. `--quick` is small and takes under three minutes,
-//! `--large` adds a million rows. `--data FOLDER` holds the real embeddings, `--curves FILE` gets every point measured.
+//! `--large` adds a million rows, `--set NAME` is that data set alone, `--peer NAME` that peer. `--data FOLDER` holds the real embeddings,
+//! `--curves FILE` gets every point measured.
 
 #![expect(clippy::print_stdout, reason = "figures go to standard output")]
 
@@ -27,6 +28,10 @@ struct Options {
     python: Option<PathBuf>,
     data: Option<PathBuf>,
     curves: Option<PathBuf>,
+    /// The only data set.
+    set: Option<String>,
+    /// The only peer.
+    peer: Option<String>,
     quick: bool,
     large: bool,
 }
@@ -40,6 +45,8 @@ fn options() -> anyhow::Result<Options> {
             "--python" => options.python = Some(path()?),
             "--data" => options.data = Some(path()?),
             "--curves" => options.curves = Some(path()?),
+            "--set" => options.set = Some(words.next().context("--set needs a name")?),
+            "--peer" => options.peer = Some(words.next().context("--peer needs a name")?),
             "--quick" => options.quick = true,
             "--large" => options.large = true,
             other => anyhow::bail!("unknown option {other:?}"),
@@ -57,7 +64,7 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let options = options()?;
-    let mut peer = options.python.as_deref().map(Peer::start).transpose()?;
+    let mut peer = options.python.as_deref().map(|python| Peer::start(python, options.peer.clone())).transpose()?;
     let work = tempfile::tempdir()?;
     let mut all: Vec<Line> = Vec::new();
     let mut curves = Vec::new();
@@ -82,20 +89,23 @@ type Make = Box<dyn FnOnce() -> Data>;
 /// The data sets, each made when its turn comes.
 fn sets(options: &Options, peer: Option<&mut Peer>, work: &Path) -> anyhow::Result<Vec<Make>> {
     let mut sets: Vec<Make> = Vec::new();
-    if let (Some(folder), Some(peer)) = (&options.data, peer) {
+    let wanted = |name: &str, otherwise: bool| options.set.as_deref().map_or(otherwise, |set| set == name);
+    if let (Some(folder), Some(peer), true) = (&options.data, peer, wanted("beauty", true)) {
         let data = beauty(folder, peer, work)?;
         sets.push(Box::new(move || data));
     }
-    let mixture = |name: &'static str, rows, dim| -> Make { Box::new(move || Data::mixture(name, rows, dim, 1_000)) };
-    if options.quick {
-        sets.push(mixture("mixture-30k-64", 30_000, 64));
-    } else {
-        sets.push(mixture("mixture-200k-64", 200_000, 64));
-        sets.push(mixture("mixture-100k-128", 100_000, 128));
+    let mixtures = [
+        ("mixture-30k-64", 30_000, 64, options.quick),
+        ("mixture-200k-64", 200_000, 64, !options.quick),
+        ("mixture-100k-128", 100_000, 128, !options.quick),
+        ("mixture-1m-64", 1_000_000, 64, options.large),
+    ];
+    for (name, rows, dim, otherwise) in mixtures {
+        if wanted(name, otherwise) {
+            sets.push(Box::new(move || Data::mixture(name, rows, dim, 1_000)));
+        }
     }
-    if options.large {
-        sets.push(mixture("mixture-1m-64", 1_000_000, 64));
-    }
+    anyhow::ensure!(!sets.is_empty(), "no data set named {:?}; beauty needs --data and --python", options.set);
     Ok(sets)
 }
 

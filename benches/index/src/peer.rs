@@ -11,11 +11,12 @@ pub struct Peer {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
+    only: Option<String>,
 }
 
 impl Peer {
-    /// Starts it with a Python that has its requirements.
-    pub fn start(python: &Path) -> anyhow::Result<Self> {
+    /// Starts it with a Python that has its requirements, for all engines or one.
+    pub fn start(python: &Path, only: Option<String>) -> anyhow::Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer").join("peer.py");
         let mut child = Command::new(python)
             .arg(script)
@@ -26,7 +27,12 @@ impl Peer {
             .with_context(|| format!("cannot start {}", python.display()))?;
         let to = child.stdin.take().context("no standard input")?;
         let from = BufReader::new(child.stdout.take().context("no standard output")?);
-        Ok(Self { child, to, from })
+        Ok(Self { child, to, from, only })
+    }
+
+    /// Whether an engine is to be measured.
+    pub fn has(&self, engine: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == engine)
     }
 
     /// One command, one answer.

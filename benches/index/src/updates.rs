@@ -8,7 +8,7 @@ use crate::lines::{Better, Line, median};
 use anyhow::Context;
 use cpu_time::ThreadTime;
 use qianmian_core::ItemRow;
-use qianmian_index::{Change, Query, Spaces};
+use qianmian_index::{Change, IndexError, Query, Rebuilt, Spaces};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const QUIET: usize = 5_000;
 /// When the server takes recent rows into a graph: at this share of the rows, within these limits.
 const RECENT_SHARE: usize = 20;
 const LEAST_RECENT: usize = 500;
-const MOST_RECENT: usize = 10_000;
+const MOST_RECENT: usize = 4_000;
 
 /// Percentiles of one run's searches, in microseconds.
 #[derive(Clone, Copy)]
@@ -65,6 +65,8 @@ struct Written {
 pub fn updates(data: &Data, spaces: &Spaces, seconds: u64) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
     for rebuilds in [false, true] {
+        // Without them no longer than until the server would begin one.
+        let seconds = if rebuilds { seconds } else { seconds.min(5) };
         // Both begin with nothing recent.
         spaces.rebuild("bench")?;
         let never = AtomicBool::new(false);
@@ -76,16 +78,16 @@ pub fn updates(data: &Data, spaces: &Spaces, seconds: u64) -> anyhow::Result<Vec
                 stop.store(true, Ordering::Relaxed);
                 written
             });
-            let builder = scope.spawn(|| if rebuilds { rebuild(spaces, &stop) } else { Ok(0) });
+            let builder = scope.spawn(|| if rebuilds { rebuild(spaces, &stop, Spaces::rebuild) } else { Ok(0) });
+            let folder = scope.spawn(|| if rebuilds { rebuild(spaces, &stop, Spaces::fold) } else { Ok(0) });
             let busy = search(data, spaces, &stop, usize::MAX);
-            let died = || Err(anyhow::anyhow!("a thread died"));
-            (
-                busy,
-                writer.join().unwrap_or_else(|_| died()),
-                builder.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread died"))),
-            )
+            let died = || anyhow::anyhow!("a thread died");
+            let count = [builder, folder].map(|builder| builder.join().unwrap_or_else(|_| Err(died())));
+            (busy, writer.join().unwrap_or_else(|_| Err(died())), count)
         });
-        let (busy, written, rebuilt) = (busy?, written?, rebuilt?);
+        let (busy, written) = (busy?, written?);
+        let [rebuilt, folded] = rebuilt;
+        let rebuilt = rebuilt? + folded?;
         let case = format!("{}/updates{}", data.name, if rebuilds { ", rebuilt meanwhile" } else { "" });
         let recent = spaces.space("bench").map_or(0, |space| space.recent());
         eprintln!(
@@ -107,16 +109,18 @@ pub fn updates(data: &Data, spaces: &Spaces, seconds: u64) -> anyhow::Result<Vec
     Ok(lines)
 }
 
+/// A way to take what is recent into a graph.
+type Build = fn(&Spaces, &str) -> Result<Option<Rebuilt>, IndexError>;
+
 /// Takes what is recent into a graph whenever the server would, on one thread; how many times.
-fn rebuild(spaces: &Spaces, stop: &AtomicBool) -> anyhow::Result<usize> {
+fn rebuild(spaces: &Spaces, stop: &AtomicBool, build: Build) -> anyhow::Result<usize> {
     let pool = qianmian_index::background(1)?;
     let mut rebuilt = 0;
     while !stop.load(Ordering::Relaxed) {
         let space = spaces.space("bench").context("there")?;
         if space.recent() >= (space.len() / RECENT_SHARE).clamp(LEAST_RECENT, MOST_RECENT) {
             drop(space);
-            pool.install(|| spaces.rebuild("bench"))?;
-            rebuilt += 1;
+            rebuilt += usize::from(pool.install(|| build(spaces, "bench"))?.is_some());
         }
         pause(Duration::from_millis(5));
     }

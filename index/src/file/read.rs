@@ -2,6 +2,7 @@
 
 use super::write::{HEAD, HEADER};
 use super::{FileError, MAGIC, Tag, VERSION, crc};
+use crate::aligned::Aligned;
 use crate::base::Base;
 use crate::codes::Codes;
 use crate::generation::{Generation, Part};
@@ -208,11 +209,13 @@ impl Input<'_> {
 
     fn graph(&mut self, vectors: &Vectors, width: usize, several: bool) -> Result<Option<Graph>, FileError> {
         let len = vectors.len();
-        let links: Vec<u32> = self.list(Tag::Links)?;
+        let links = width.checked_mul(len).filter(|&links| links as u64 <= self.left / 4);
+        let mut links = Aligned::<u32>::zeros(links.ok_or_else(|| self.damaged("the graph"))?);
+        self.into(Tag::Links, links.all_mut())?;
         let entries: Vec<u32> = self.list(Tag::Entries)?;
         let within = |list: &[u32], end: usize| list.iter().all(|&at| at == MISSING || (at as usize) < end);
         if width == 0 {
-            return if links.is_empty() && entries.is_empty() { Ok(None) } else { Err(self.damaged("the graph")) };
+            return if entries.is_empty() { Ok(None) } else { Err(self.damaged("the graph")) };
         }
         let mut rest = entries.as_slice();
         let mut take = || -> Option<Vec<u32>> {
@@ -229,10 +232,10 @@ impl Input<'_> {
             && first.iter().all(|&at| (at as usize) < rows.len())
             && between.len() == rows.len() * Entries::WIDTH
             && within(&between, rows.len());
-        if !good || width.checked_mul(len) != Some(links.len()) || !within(&links, len) {
+        if !good || !within(links.all(), len) {
             return Err(self.damaged("the graph"));
         }
-        let entries = Entries { rows, links: between, first };
+        let entries = Entries::of(rows, between, first);
         Ok(Some(Graph::new(links, width, entries, several, vectors)))
     }
 }

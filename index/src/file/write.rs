@@ -101,7 +101,7 @@ fn sections(part: &Part) -> Vec<Section<'_>> {
         (Tag::Vectors, cast_slice(base.vectors.all()).into()),
         (Tag::Codes, codes.map_or(&[][..], |codes| cast_slice(codes.all())).into()),
         (Tag::Ranges, cast_slice::<f32, u8>(&codes.map(|codes| codes.ranges()).unwrap_or_default()).to_vec().into()),
-        (Tag::Links, graph.map_or(&[][..], |graph| cast_slice(&graph.links)).into()),
+        (Tag::Links, graph.map_or(&[][..], |graph| cast_slice(graph.links.all())).into()),
         (Tag::Entries, bytes(&entries).into()),
         (Tag::Dead, bytes(&dead).into()),
         (Tag::Gram, cast_slice(gram).into()),

@@ -3,6 +3,7 @@
 use super::entries::{self, Entries};
 use super::twins::Groups;
 use super::{CodePlane, Graph, Walk, refine, with_scratch};
+use crate::aligned::Aligned;
 use crate::codes::Codes;
 use crate::isa::dispatch;
 use crate::kernel::{MISSING, Score};
@@ -15,7 +16,7 @@ use rayon::prelude::*;
 use std::collections::VecDeque;
 
 /// Rows `hnsw_rs` inserts at most, by one thread: threads that race would give a graph as good, but another one each time.
-const SEED_ROWS: usize = 10_000;
+const SEED_ROWS: usize = 2_000;
 
 /// Of more rows, one in so many makes a graph first, which the others are placed around by walks.
 const ONE_IN: usize = 6;
@@ -54,14 +55,18 @@ pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32
     refine::connect(&mut lists, &order, &mut entries, width);
 
     let mut laid = Vec::with_capacity(vectors.len());
-    let mut places = vec![0u32; order.len()];
-    for at in order {
+    let mut places = vec![MISSING; order.len()];
+    // Every walk reads the entries: they lie together, before all others.
+    for at in entries.iter().copied().chain(order) {
+        if places[at as usize] != MISSING {
+            continue;
+        }
         places[at as usize] = laid.len() as u32;
         laid.extend(groups.members(groups.firsts[at as usize]));
     }
-    let mut links = vec![MISSING; laid.len() * width];
+    let mut links = no_links(laid.len() * width);
     for (list, &place) in lists.iter().zip(&places) {
-        for (&to, link) in list.iter().zip(&mut links[place as usize * width..]) {
+        for (&to, link) in list.iter().zip(&mut links.all_mut()[place as usize * width..]) {
             *link = places[to as usize];
         }
     }
@@ -69,6 +74,13 @@ pub(crate) fn build(spec: &SpaceSpec, vectors: &Vectors, arch: Arch) -> (Vec<u32
     let vectors = vectors.pick(&laid);
     let graph = Graph::new(links, width, entries, spec.metric == Metric::Dot, &vectors);
     (laid, vectors, graph)
+}
+
+/// Room for so many links.
+fn no_links(len: usize) -> Aligned<u32> {
+    let mut links = Aligned::zeros(len);
+    links.all_mut().fill(MISSING);
+    links
 }
 
 /// Neighbours of each vector: near ones, of different directions, though not always the nearest.
@@ -109,8 +121,8 @@ struct Around {
 
 impl Around {
     fn new(lists: &[Vec<u32>], unit: &Vectors, width: usize, apart: Apart) -> Self {
-        let mut links = vec![MISSING; lists.len() * width];
-        for (list, links) in lists.iter().zip(links.chunks_exact_mut(width)) {
+        let mut links = no_links(lists.len() * width);
+        for (list, links) in lists.iter().zip(links.all_mut().chunks_exact_mut(width)) {
             links.iter_mut().zip(list).for_each(|(link, &to)| *link = to);
         }
         // Entries that know of one another however far apart: rows placed in a wrong neighbourhood find their own.
@@ -124,10 +136,10 @@ impl Around {
     /// Adds the positions a walk finds, nearest first.
     fn walk(&self, query: &[f32], from: &[u32], width: usize, into: &mut Vec<u32>) {
         with_scratch(|kept| {
-            self.codes.query(query, &mut kept.coded);
-            let plane = CodePlane { codes: &self.codes, query: &kept.coded };
+            self.codes.query(self.arch, query, &mut kept.coded);
+            let plane = CodePlane(self.codes.scores(&kept.coded));
             let scratch = &mut kept.walk;
-            dispatch(self.arch, Walk { graph: &self.graph, from, plane, len: self.len, width, scratch });
+            dispatch(self.arch, Walk { graph: &self.graph, from, only: None, plane, len: self.len, width, scratch });
             into.extend(kept.walk.found().map(|found| found.1));
         });
     }

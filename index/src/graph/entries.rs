@@ -24,6 +24,8 @@ pub(crate) struct Entries {
     pub links: Vec<u32>,
     /// Indices into `rows` that are scored first.
     pub first: Vec<u32>,
+    /// One bit an index: set for those.
+    pub begun: Vec<u64>,
 }
 
 impl Entries {
@@ -40,7 +42,8 @@ impl Entries {
     /// Links of `rows`, which are positions in `unit`.
     pub fn new(rows: Vec<u32>, unit: &Vectors, apart: Apart) -> Self {
         let count = rows.len();
-        let between = |a: u32, b: u32| apart.eval(unit.padded(rows[a as usize]), unit.padded(rows[b as usize]));
+        let all = unit.padded_rows();
+        let between = |a: u32, b: u32| apart.eval(all.get(rows[a as usize]), all.get(rows[b as usize]));
         let lists = (0..count as u32).into_par_iter().flat_map_iter(|at| {
             let others = (0..count as u32).filter(|&other| other != at);
             let mut near: Vec<(f32, u32)> = others.map(|other| (between(at, other), other)).collect();
@@ -54,9 +57,16 @@ impl Entries {
             chosen
         });
         let links = lists.collect();
-        let first = count.isqrt().max(1).min(count);
-        let first = (0..first).map(|i| (i * count / first) as u32).collect();
-        Self { rows, links, first }
+        Self::of(rows, links, (0..firsts(unit.len()).min(count) as u32).collect())
+    }
+
+    /// Of these lists; each index must be one of `rows`.
+    pub fn of(rows: Vec<u32>, links: Vec<u32>, first: Vec<u32>) -> Self {
+        let mut begun = vec![0u64; rows.len().div_ceil(64)];
+        for &index in &first {
+            begun[index as usize / 64] |= 1 << (index % 64);
+        }
+        Self { rows, links, first, begun }
     }
 
     /// The same rows at other positions.
@@ -68,11 +78,23 @@ impl Entries {
     }
 }
 
-/// Entry rows spread evenly over `order`.
+/// How many of the entry rows are scored first, of so many rows: where nothing leads from cluster to cluster, only a
+/// look at each finds the right one.
+fn firsts(n: usize) -> usize {
+    n.isqrt().min(MOST / 8)
+}
+
+/// Entry rows spread evenly over `order`; so are the ones to be scored first, which stand before the others.
 pub(super) fn spread(order: &[u32]) -> Vec<u32> {
     let n = order.len();
     let count = (8 * n.isqrt()).min(MOST).min(n);
-    (0..count).map(|i| order[i * n / count]).collect()
+    let first = firsts(n).min(count).max(1);
+    let of = |i: usize| order[i * n / count];
+    let ahead = (0..first).map(|i| i * count / first);
+    let mut rows: Vec<u32> = ahead.clone().map(of).collect();
+    let mut next = ahead.peekable();
+    rows.extend((0..count).filter(|&i| next.next_if_eq(&i).is_none()).map(of));
+    rows
 }
 
 #[cfg(test)]
@@ -82,7 +104,10 @@ mod tests {
     #[test]
     fn entries_are_spread_and_none_stands_twice() {
         assert_eq!(spread(&[7, 3, 5]), [7, 3, 5]);
-        let many = spread(&(0..10_000).collect::<Vec<u32>>());
-        assert_eq!((many.len(), many[0], many[799]), (800, 0, 9_987));
+        let mut many = spread(&(0..10_000).collect::<Vec<u32>>());
+        assert_eq!((many.len(), many[1], many[99], many[799]), (800, 100, 9_900, 9_987));
+        many.sort_unstable();
+        many.dedup();
+        assert_eq!(many.len(), 800);
     }
 }

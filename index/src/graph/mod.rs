@@ -15,16 +15,15 @@ pub(crate) use build::build;
 pub(crate) use entries::Entries;
 pub(crate) use walk::{CodePlane, FloatPlane, Kept, Walk, with_scratch};
 
-use crate::isa::Isa;
-use crate::kernel::MISSING;
+use crate::aligned::{Aligned, Rows};
 use crate::table::Vectors;
 use twins::Twins;
 
 /// Links of every vector, and where walks begin.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Graph {
-    /// `width` links a vector, those that are not there [`MISSING`] and last.
-    pub links: Vec<u32>,
+    /// `width` links a vector, those that are not there [`MISSING`](crate::kernel::MISSING) and last.
+    pub links: Aligned<u32>,
     pub width: usize,
     pub entries: Entries,
     /// Walks begin in several places.
@@ -35,14 +34,14 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// A graph over `vectors`; one without links that is the same as the one before it is found with that one.
-    pub fn new(links: Vec<u32>, width: usize, entries: Entries, several: bool, vectors: &Vectors) -> Self {
-        let twins = Twins::of(&links, width, vectors);
+    pub fn new(links: Aligned<u32>, width: usize, entries: Entries, several: bool, vectors: &Vectors) -> Self {
+        let twins = Twins::of(links.all(), width, vectors);
         Self { links, width, entries, several, twins }
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        (self.links.len() + self.entries.rows.len()) * 4 + self.twins.bytes()
+        self.links.bytes() + self.entries.rows.len() * 4 + self.twins.bytes()
     }
 
     /// A position that a walk found, and those of the same vector.
@@ -51,19 +50,14 @@ impl Graph {
         std::iter::once(at).chain((at + 1..).take_while(|&at| self.twins.contains(at)))
     }
 
-    /// Asks for the links of the vector at `at`.
-    #[inline(always)]
-    fn prefetch<I: Isa>(&self, isa: I, at: u32) {
-        let from = at as usize * self.width;
-        for line in (0..self.width).step_by(16) {
-            isa.prefetch(&self.links, from + line);
-        }
+    /// Sets the bit of each vector whose links are those of one whose bit is set.
+    pub fn speak_for_twins(&self, words: &mut [u64]) {
+        self.twins.speak(words);
     }
 
-    /// The links of the vector at `at`.
+    /// The links of every vector.
     #[inline(always)]
-    fn links(&self, at: u32) -> impl Iterator<Item = u32> {
-        let from = at as usize * self.width;
-        self.links[from..from + self.width].iter().copied().take_while(|&link| link != MISSING)
+    fn rows(&self) -> Rows<'_, u32> {
+        Rows::new(self.links.all(), self.width)
     }
 }

@@ -27,16 +27,14 @@ pub(super) fn refine(
     distance: Apart,
     more: impl Fn(u32, &mut Vec<u32>) + Sync,
 ) -> Vec<Vec<u32>> {
-    let mut pointed_by = vec![Vec::new(); lists.len()];
-    for (list, from) in lists.iter().zip(0u32..) {
-        list.iter().for_each(|&to| pointed_by[to as usize].push(from));
-    }
-    let apart = |a: u32, b: u32| distance.eval(unit.padded(a), unit.padded(b));
+    let pointers = Pointers::of(lists);
+    let rows = unit.padded_rows();
+    let apart = |a: u32, b: u32| distance.eval(rows.get(a), rows.get(b));
     (0..lists.len() as u32)
         .into_par_iter()
         .map(|at| {
             let mut near = lists[at as usize].clone();
-            near.extend(&pointed_by[at as usize]);
+            near.extend(pointers.to(at));
             more(at, &mut near);
             near.sort_unstable();
             near.dedup();
@@ -47,6 +45,36 @@ pub(super) fn refine(
             choose(&near, width - SPARE, apart)
         })
         .collect()
+}
+
+/// The rows that point to each row, ascending.
+struct Pointers {
+    /// Where those of each row begin in `from`, and where the last ones end.
+    starts: Vec<usize>,
+    from: Vec<u32>,
+}
+
+impl Pointers {
+    fn of(lists: &[Vec<u32>]) -> Self {
+        let mut starts = vec![0usize; lists.len() + 1];
+        lists.iter().flatten().for_each(|&to| starts[to as usize + 1] += 1);
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let mut from = vec![0u32; starts[lists.len()]];
+        for (list, at) in lists.iter().zip(0u32..) {
+            for &to in list {
+                from[next[to as usize]] = at;
+                next[to as usize] += 1;
+            }
+        }
+        Self { starts, from }
+    }
+
+    fn to(&self, at: u32) -> &[u32] {
+        &self.from[self.starts[at as usize]..self.starts[at as usize + 1]]
+    }
 }
 
 /// The neighbours of the nearest neighbours.
@@ -120,6 +148,12 @@ mod tests {
         let near = [(1.0, 1), (1.1, 2), (1.5, 3)];
         assert_eq!(choose(&near, 2, apart), [1, 3]);
         assert_eq!(choose(&near, 3, apart), [1, 3, 2]);
+    }
+
+    #[test]
+    fn pointers_are_links_from_the_other_side() {
+        let pointers = Pointers::of(&[vec![1, 2], vec![], vec![1, 0]]);
+        assert_eq!([0, 1, 2].map(|at| pointers.to(at)), [&[2][..], &[0, 2], &[0]]);
     }
 
     #[test]

@@ -60,6 +60,20 @@ impl Twins {
         self.0.get(at as usize / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
     }
 
+    /// Sets the bit of the vector that stands for one whose bit is set.
+    pub fn speak(&self, words: &mut [u64]) {
+        for (at, &twins) in (0usize..).zip(&self.0) {
+            let set = words[at] & twins;
+            for bit in (0..64).filter(|bit| set >> bit & 1 == 1) {
+                let mut first = 64 * at as u32 + bit;
+                while self.contains(first) {
+                    first -= 1;
+                }
+                words[first as usize / 64] |= 1 << (first % 64);
+            }
+        }
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.0.len() * 8
@@ -87,6 +101,9 @@ mod tests {
             [0, 1, 2, 3, 4, 5, 64].map(|at| twins.contains(at)),
             [false, true, true, false, false, false, false]
         );
+        let mut words = [1 << 2 | 1 << 3];
+        twins.speak(&mut words);
+        assert_eq!(words, [1 | 1 << 2 | 1 << 3]);
         assert_eq!(
             Twins::of(&[1, 0, 3, 2, 0], 1, &laid),
             Twins::default(),

@@ -176,6 +176,55 @@ fn sizes_at_the_edges() {
 }
 
 #[test]
+fn filters_of_none_and_of_one() {
+    let (_, queries, both) = large();
+    for (metric, generation) in both {
+        for mode in [Mode::Auto, Mode::Exact, Mode::Graph] {
+            let found = |filter: &[u32], k: usize, width: Option<usize>| {
+                let filter = crate::Filter::new(filter.iter().map(|&row| ItemRow(row)));
+                let query =
+                    crate::Query { mode, width, filter: Some(&filter), ..crate::Query::new(&queries[..DIM], k) };
+                generation.find(&query).expect("a good query").rows.iter().map(|f| f.0.0).collect::<Vec<_>>()
+            };
+            for k in [0, 1, 10, usize::MAX] {
+                assert_eq!(
+                    (found(&[], k, None), found(&[9_999_999], k, None)),
+                    (vec![], vec![]),
+                    "{metric:?} {mode:?}"
+                );
+                let one = if k == 0 { vec![] } else { vec![77] };
+                assert_eq!(found(&[77, 9_999_999], k, None), one, "{metric:?} {mode:?}");
+            }
+            // Narrower than what is wanted.
+            let all: Vec<u32> = (0..N as u32).collect();
+            assert_eq!(found(&all, 50, Some(1)).len(), 50, "{metric:?} {mode:?}");
+        }
+    }
+}
+
+/// Whole clusters are left out, and the query is of one of them: the walk over the rest must find the others.
+#[test]
+fn what_is_near_may_be_left_out() {
+    let (values, queries, both) = large();
+    for (metric, generation) in both {
+        let mut sum = 0.0;
+        for query in queries.chunks_exact(DIM).take(20) {
+            let near = brute(*metric, values, query, |_| true);
+            // The nearest, and every third beyond them.
+            let out: std::collections::BTreeSet<u32> =
+                near.iter().enumerate().filter(|(i, _)| *i < 200 || i % 3 == 0).map(|(_, f)| f.0.0).collect();
+            let keep = |row: ItemRow| !out.contains(&row.0);
+            let filter = crate::Filter::new(rows(N).into_iter().filter(|&row| keep(row)));
+            let asked = crate::Query { filter: Some(&filter), ..crate::Query::new(query, 10) };
+            let found = generation.find(&asked).expect("a good query").rows;
+            assert!(found.len() == 10 && found.iter().all(|f| keep(f.0)));
+            sum += recall(&found, &brute(*metric, values, query, keep)[..10]);
+        }
+        assert!(sum / 20.0 >= 0.95, "{metric:?}: recall {}", sum / 20.0);
+    }
+}
+
+#[test]
 fn bad_queries_are_refused() {
     let cosine = build(SpaceSpec::new("s", Metric::Cosine), &[1.0, 0.0], 2);
     let text = |query: &[f32], k| cosine.search(query, k, None, Mode::Auto).map_err(|e| e.to_string());

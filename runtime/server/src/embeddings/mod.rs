@@ -21,10 +21,10 @@ use utoipa::ToSchema;
 
 const KIND: &str = "embeddings";
 /// Recent rows, as a share of the space, from which on they are taken into a graph; fewer than [`LEAST_RECENT`] never are,
-/// and [`MOST_RECENT`] always: scanning them takes about as long as a walk.
+/// and [`MOST_RECENT`] always: a search takes about 2 us for each 1,000 of them.
 const RECENT_SHARE: usize = 20;
 const LEAST_RECENT: usize = 500;
-const MOST_RECENT: usize = 10_000;
+const MOST_RECENT: usize = 4_000;
 
 /// How a space compares and how it sees a visitor.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -115,6 +115,8 @@ pub struct EmbeddingStore {
     kept: Option<Kept>,
     /// One whole build at a time.
     building: Mutex<()>,
+    /// One small build beside it.
+    folding: Mutex<()>,
     /// Held while changes are logged and made, so that both have one order.
     writing: Mutex<()>,
     /// What the registry says; held for a look only.
@@ -132,8 +134,9 @@ impl EmbeddingStore {
         visitor_vectors: Arc<VisitorVectors>,
     ) -> anyhow::Result<Arc<Self>> {
         let kept = state.folder().map(Kept::new).transpose()?;
-        let (building, writing, known) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let store = Arc::new(Self { state, spaces, visitor_vectors, kept, building, writing, known });
+        let (building, folding) = (Mutex::default(), Mutex::default());
+        let (writing, known) = (Mutex::default(), Mutex::default());
+        let store = Arc::new(Self { state, spaces, visitor_vectors, kept, building, folding, writing, known });
         for document in store.state.registry.list(KIND)? {
             let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
             let recent = store.start(&document.name, &stored)?;
@@ -168,14 +171,20 @@ impl EmbeddingStore {
         // What comes while this is built is newer, and is made to it once more.
         let through = self.state.vectors.last().map_err(ApiError::internal)?;
         let rejected = self.publish(space, &settings, vectors)?;
-        self.store(space, settings, vectors, through)?;
+        self.store(space, settings, vectors, (through, true))?;
         let mut report = self.report(space)?;
         report.rejected = rejected;
         Ok(report)
     }
 
-    /// Stores a set whole, and makes the changes that came since to what serves.
-    fn store(&self, space: &str, settings: SpaceSettings, vectors: &Vectors, through: u64) -> Result<(), ApiError> {
+    /// Stores a set whole; `missed` says that what serves knows nothing of the changes since yet.
+    fn store(
+        &self,
+        space: &str,
+        settings: SpaceSettings,
+        vectors: &Vectors,
+        (through, missed): (u64, bool),
+    ) -> Result<(), ApiError> {
         let digest = self.state.blobs.put(&stored::encode(vectors)).map_err(ApiError::internal)?;
         let ids: Vec<&str> = vectors.keys().map(String::as_str).collect();
         self.keep(space, &self.origin(&digest, &ids));
@@ -184,8 +193,10 @@ impl EmbeddingStore {
         let _turn = self.writing.lock();
         let number = self.state.registry.put(KIND, space, &json).map_err(ApiError::internal)?;
         self.known.lock().insert(space.to_owned(), (stored, number));
-        let changes = self.state.vectors.since(space, through).map_err(ApiError::internal)?;
-        self.apply(space, &changes)?;
+        if missed {
+            let changes = self.state.vectors.since(space, through).map_err(ApiError::internal)?;
+            self.apply(space, &changes)?;
+        }
         self.state.vectors.forget(space, through).map_err(ApiError::internal)?;
         Ok(())
     }
@@ -258,15 +269,26 @@ impl EmbeddingStore {
         }
     }
 
-    /// Takes what is recent into the graph, on threads that stand back for others, half of the machine at most.
+    /// Takes what is recent into the graph, on threads that stand back for others, half of the machine at most. While
+    /// somebody builds a whole graph, only into a small one, so that what is recent stays little.
     fn renew_behind(self: &Arc<Self>, space: &str) {
         let (store, name) = (Arc::clone(self), space.to_owned());
         let renew = move || {
-            // Somebody is at it, or puts a whole set.
-            let Some(_turn) = store.building.try_lock() else { return };
+            let turn = store.building.try_lock();
+            let beside = store.folding.try_lock().filter(|_| store.spaces.builds_all(&name));
+            let whole = turn.is_some();
+            if !whole && beside.is_none() {
+                return;
+            }
             let half = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1);
             let pool = qianmian_index::background(half);
-            let renewed = pool.map_err(ApiError::internal).and_then(|pool| pool.install(|| store.renew(&name)));
+            let renewed = pool.map_err(ApiError::internal).and_then(|pool| {
+                pool.install(|| {
+                    let fold = || store.spaces.fold(&name).map(drop).map_err(ApiError::internal);
+                    if whole { store.renew(&name) } else { fold() }
+                })
+            });
+            drop((turn, beside));
             if let Err(error) = renewed {
                 tracing::error!(space = name, %error, "the recent vectors stay outside the graph");
             }
@@ -294,7 +316,7 @@ impl EmbeddingStore {
                 None => drop(vectors.remove(&change.id)),
             }
         }
-        self.store(space, stored.settings, &vectors, through)
+        self.store(space, stored.settings, &vectors, (through, false))
     }
 
     /// Of a stored set and the rows its items have.
