@@ -23,12 +23,12 @@ pub(super) struct How {
     trial: bool,
 }
 
-/// Uploads a model: multipart parts `model` (ONNX) and `manifest` (JSON). Its features must be there, and its golden
+/// Uploads a model: multipart parts `model` (ONNX), `manifest` (JSON) and, where they are not in that, `golden` answers. Its features must be there, and its golden
 /// rows, where it brings some, must come out, before it serves. Where captures hold what the live version was given, the
 /// answer says how the new one differs on it.
 #[utoipa::path(put, path = "/v1/models/{name}/versions/{version}", tag = "data science",
     params(("name" = String, Path), ("version" = String, Path), How),
-    request_body(content = Vec<u8>, content_type = "multipart/form-data", description = "Parts model and manifest"),
+    request_body(content = Vec<u8>, content_type = "multipart/form-data", description = "Parts model, manifest and golden"),
     responses((status = 200, body = Taken),
         (status = 409, description = "That version is there and is another file", body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn put(
@@ -41,15 +41,16 @@ pub(super) async fn put(
     let bad = |error: axum::extract::multipart::MultipartError| {
         ApiError::new(error.status(), "bad_multipart", error.body_text())
     };
-    let (mut model, mut manifest) = (None, None);
+    let (mut model, mut manifest, mut golden) = (None, None, None);
     while let Some(part) = form.next_field().await.map_err(bad)? {
         match part.name().unwrap_or_default() {
             "model" => model = Some(part.bytes().await.map_err(bad)?),
-            "manifest" => manifest = Some(manifests::read(&part.bytes().await.map_err(bad)?)?),
+            "manifest" => manifest = Some(part.bytes().await.map_err(bad)?),
+            "golden" => golden = Some(part.bytes().await.map_err(bad)?),
             other => {
                 return Err(ApiError::bad_request(
                     "unknown_part",
-                    format!("part {other:?}: expected \"model\" and \"manifest\""),
+                    format!("part {other:?}: expected \"model\", \"manifest\" and, if you like, \"golden\""),
                 ));
             }
         }
@@ -57,6 +58,7 @@ pub(super) async fn put(
     let missing = |part| ApiError::bad_request("missing_part", format!("the multipart body has no part {part:?}"));
     let model = model.ok_or_else(|| missing("model"))?;
     let manifest = manifest.ok_or_else(|| missing("manifest"))?;
+    let manifest = manifests::read(&manifest, golden.as_deref())?;
     blocking(move || {
         let some: Vec<_> = app.state.catalogue.current().live_rows().take(1).collect();
         FeaturePlan::of(&manifest)
