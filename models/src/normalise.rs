@@ -23,6 +23,10 @@ pub(crate) fn graph(graph: &mut GraphProto) -> Result<(), String> {
             continue;
         }
         let called = format!("{} {:?}", node.op_type, node.name);
+        if let Some(places) = picked(&node, &graph.initializer) {
+            writer.pick(&node, places)?;
+            continue;
+        }
         writer.node(node, &mut dropped).map_err(|error| format!("{called}: {error}"))?;
     }
     graph.node = writer.nodes;
@@ -96,6 +100,12 @@ impl Writer {
                 self.push("Identity", vec![input], &output(&node)?, vec![]);
                 Ok(())
             }
+            // A slope for what is negative, which networks learn elsewhere: one operator for both.
+            "LeakyRelu" => {
+                let slope = self.floats(&[attribute(&node, "alpha").map_or(0.01, |a| a.f)], &[1]);
+                self.push("PRelu", vec![input(&node)?, slope], &output(&node)?, vec![]);
+                Ok(())
+            }
             "OneHotEncoder" if node.domain == "ai.onnx.ml" => self.one_hot(&node),
             "LabelEncoder" => self.codes(&node),
             "TreeEnsembleClassifier" if node.output.len() == 2 => {
@@ -159,6 +169,16 @@ impl Writer {
             ..TensorProto::default()
         });
         name
+    }
+
+    /// Parts along the first axis.
+    fn pick(&mut self, node: &NodeProto, mut places: TensorProto) -> Result<(), String> {
+        let indices = self.name();
+        places.name.clone_from(&indices);
+        places.dims.pop();
+        self.constants.push(places);
+        self.push("Gather", vec![input(node)?, indices], &output(node)?, vec![int("axis", 0)]);
+        Ok(())
     }
 
     /// (x - offset) * scale, column by column.
@@ -253,6 +273,13 @@ impl Writer {
         self.push("Cast", vec![found], &output(node)?, vec![int("to", to as i64)]);
         Ok(())
     }
+}
+
+/// The constant places of a GatherND that has one for each part it takes: a Gather along the first axis.
+fn picked(node: &NodeProto, constants: &[TensorProto]) -> Option<TensorProto> {
+    let whole = node.op_type == "GatherND" && attribute(node, "batch_dims").is_none_or(|a| a.i == 0);
+    let places = constants.iter().find(|constant| whole && node.input.get(1) == Some(&constant.name))?;
+    (places.dims.len() > 1 && places.dims.last() == Some(&1)).then(|| places.clone())
 }
 
 fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {

@@ -1,4 +1,5 @@
-//! Networks as trainers export them, held against what onnxruntime answered (benches/peer/make_models.py --small).
+//! Networks as trainers export them, held against what onnxruntime answered (benches/peer/make_models.py --small,
+//! fixtures/torch_networks.py).
 
 use qianmian_models::tensors::{Ids, Tensor};
 use qianmian_models::{Kind, Manifest, Model, Network, Numbers, Side};
@@ -124,21 +125,37 @@ fn half_precision_becomes_single() {
     }
 }
 
+/// What PyTorch's own exporters write (fixtures/torch_networks.py): the one that traces, and the older one.
+const TORCH: [&str; 11] =
+    ["mlp", "widedeep", "dlrm", "deepfm", "dcn", "twotower", "din", "bst", "sasrec", "gru4rec", "multitask"];
+
+/// Loads it, runs it, and says how it is run.
+fn answers(name: &str) -> String {
+    let (network, fixture) = load(name, true);
+    for run in &fixture.runs {
+        let feeds = feeds(&fixture, run);
+        let inputs: Vec<Numbers> = feeds.iter().map(Fed::numbers).collect();
+        let outputs = network.run(&inputs, run.n).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (output, values) in network.outputs().iter().zip(&outputs) {
+            assert_near(values, &run.outputs[output], &format!("{name} {output} at {}", run.n));
+        }
+    }
+    network.describe()
+}
+
 #[test]
 fn networks_answer_as_onnxruntime() {
     for name in NETWORKS {
-        let (network, fixture) = load(name, true);
-        if name != "gru4rec" {
-            assert!(network.describe().contains("steps"), "{name}: {}", network.describe());
-        }
-        for run in &fixture.runs {
-            let feeds = feeds(&fixture, run);
-            let inputs: Vec<Numbers> = feeds.iter().map(Fed::numbers).collect();
-            let outputs = network.run(&inputs, run.n).unwrap_or_else(|error| panic!("{name}: {error}"));
-            for (output, values) in network.outputs().iter().zip(&outputs) {
-                assert_near(values, &run.outputs[output], &format!("{name} {output} at {}", run.n));
-            }
-        }
+        let how = answers(name);
+        assert!(name == "gru4rec" || how.contains("steps"), "{name}: {how}");
+    }
+}
+
+#[test]
+fn torch_exports_answer_as_onnxruntime() {
+    for name in TORCH.iter().flat_map(|name| [format!("torch/{name}"), format!("torch/{name}_script")]) {
+        let how = answers(&name);
+        assert!(name.contains("gru4rec") || how.contains("steps"), "{name}: {how}");
     }
 }
 

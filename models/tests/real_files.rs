@@ -1,6 +1,6 @@
 //! Files the real trainers wrote, held against what onnxruntime answered to them (see fixtures/make.py).
 
-use qianmian_models::{Golden, ItemIds, Kind, Manifest, Model, ModelError, Models, manifest::Rule};
+use qianmian_models::{Golden, ItemIds, Kind, Manifest, Model, ModelError, Models, Served, manifest::Rule};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -178,7 +178,7 @@ fn flipped_bytes_do_not_panic() {
 fn versions_are_swapped_under_readers() {
     let models = Arc::new(Models::new());
     assert!(models.get("ranker").is_none());
-    assert!(models.put("1", "sha256:a", load("ranker")).is_none());
+    assert!(models.put(&Served::new("1", "sha256:a", load("ranker"))).is_none());
     let first = models.get("ranker").unwrap();
     let readers: Vec<_> = (0..2)
         .map(|_| {
@@ -192,14 +192,36 @@ fn versions_are_swapped_under_readers() {
             })
         })
         .collect();
-    let replaced = models.put("2", "sha256:b", load("ranker")).unwrap();
+    let replaced = models.put(&Served::new("2", "sha256:b", load("ranker"))).unwrap();
     assert!(Arc::ptr_eq(&replaced, &first));
-    models.put("1", "", load("mlp"));
+    models.put(&Served::new("1", "", load("mlp")));
     readers.into_iter().for_each(|r| r.join().unwrap());
     assert_eq!(models.names(), ["mlp", "ranker"]);
-    assert_eq!(models.restore(first).unwrap().version, "2");
+    assert_eq!(models.put(&first).unwrap().version, "2");
     assert_eq!(models.get("ranker").unwrap().version, "1");
-    assert!(models.remove("mlp").is_some() && models.get("mlp").is_none());
+}
+
+#[test]
+fn a_version_on_trial_is_for_who_names_it() {
+    let models = Models::new();
+    let version = |name: &str| models.get(name).map(|served| served.version.clone());
+    models.try_out(&Served::new("1", "", load("ranker")));
+    assert_eq!((version("ranker"), version("ranker@1").as_deref()), (None, Some("1")));
+    assert_eq!((models.names(), models.all().len()), (vec!["ranker@1".to_owned()], 0));
+    let first = models.trial("ranker").unwrap();
+    models.put(&first);
+    assert!(models.trial("ranker").is_none());
+    let second = Served::new("2", "", load("ranker"));
+    models.try_out(&second);
+    assert_eq!((version("ranker").as_deref(), version("ranker@2").as_deref()), (Some("1"), Some("2")));
+    models.put(&second);
+    // The one before stays within reach: a release that names it goes on.
+    assert_eq!((version("ranker").as_deref(), version("ranker@1").as_deref()), (Some("2"), Some("1")));
+    models.put(&Served::new("3", "", load("ranker")));
+    assert_eq!((version("ranker@2").as_deref(), version("ranker@1")), (Some("2"), None));
+    models.try_out(&Served::new("4", "", load("ranker")));
+    assert_eq!(models.end_trial("ranker").unwrap().version, "4");
+    assert!(models.get("ranker@4").is_none() && models.get("other@1").is_none());
 }
 
 /// The published encoder and scorer, where the evaluation data is beside the repository.

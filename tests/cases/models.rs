@@ -13,6 +13,10 @@ fn fixture(path: &str) -> Vec<u8> {
 }
 
 fn put(server: &Server, onnx: &[u8], manifest: &Value) -> Reply {
+    put_as(server, onnx, manifest, "1")
+}
+
+fn put_as(server: &Server, onnx: &[u8], manifest: &Value, version: &str) -> Reply {
     let form = |name: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").into_bytes();
     let body = [
         form("manifest"),
@@ -22,7 +26,7 @@ fn put(server: &Server, onnx: &[u8], manifest: &Value) -> Reply {
         onnx.to_vec(),
         b"\r\n--b--\r\n".to_vec(),
     ];
-    let path = format!("/v1/models/{}/versions/1", manifest["name"].as_str().expect("a name"));
+    let path = format!("/v1/models/{}/versions/{version}", manifest["name"].as_str().expect("a name"));
     server.send("PUT", &path, "multipart/form-data; boundary=b", &body.concat())
 }
 
@@ -253,4 +257,81 @@ fn drift_is_told_and_counted() {
     manifest["reference"] = json!({"nothing": {"edges": [], "shares": [1]}});
     let reply = put(&server, &fixture("ranker.onnx"), &manifest);
     assert!(reply.status == 422 && reply.text.contains("reference.nothing"), "{}", reply.text);
+}
+
+/// A version on trial beside the live one: compared, in a scenario's canary, promoted, taken back; and over a restart.
+#[test]
+fn a_version_is_tried_promoted_and_taken_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config { feature_share: 1.0, ..Config::default() };
+    let server = shop(config, State::open(folder.path()).expect("a state"));
+    // The same id gives the same seed.
+    let ask = || {
+        let request = json!({"scenario": "home", "visitor": {"id": "ann"}, "limit": 10}).to_string();
+        server.send_with("POST", "/v1/recommend", "application/json", &[("x-request-id", "one")], request.as_bytes())
+    };
+    let first = ask();
+    assert_eq!((first.status, &first.json["fallback"]), (200, &Value::Null), "{}", first.text);
+    let clicked = first.json["shelves"][0]["slots"][0]["item"].clone();
+    server.events(&[json!({"id": "click", "type": "click", "time": now(), "visitor": {"id": "ann"}, "item": clicked,
+        "request_id": first.json["request_id"]})]);
+    let reply = put_as(&server, &fixture("mlp.onnx"), &ranker(), "2?trial=true");
+    assert_eq!((reply.status, &reply.json["live"]), (200, &json!(false)), "{}", reply.text);
+    let compared = &reply.json["compared"];
+    assert!(compared["sets"].as_u64() >= Some(1) && compared["judged"].as_u64() >= Some(1), "{}", reply.text);
+    assert!(compared["correlation"].as_f64().expect("a correlation") < 1.0, "{}", reply.text);
+    let versions = |server: &Server| {
+        let told = server.get("/v1/models/taste").json;
+        (told["version"].clone(), told["trial"]["version"].clone())
+    };
+    assert_eq!(versions(&server), (json!("1"), json!("2")));
+    assert_eq!(ask().json["shelves"], first.json["shelves"], "who does not name it does not get it");
+
+    let spec =
+        |model: &str| json!({"strategy": "home", "parameters": {"model": model}, "allow": {"models": ["taste"]}});
+    let trial = json!({"spec": spec("taste@2"), "plan": {"share": 1.0}}).to_string();
+    let reply = server.send("POST", "/v1/scenarios/home/releases", "application/json", trial.as_bytes());
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let canary = ask();
+    assert_eq!((canary.status, &canary.json["fallback"]), (200, &Value::Null), "{}", canary.text);
+    assert_ne!(canary.json["shelves"], first.json["shelves"]);
+    server.send("POST", "/v1/scenarios/home/rollback", "application/json", b"");
+
+    let reply = server.send("POST", "/v1/models/taste/promote", "application/json", b"");
+    assert_eq!((reply.status, &reply.json["version"]), (200, &json!("2")), "{}", reply.text);
+    assert_eq!(ask().json["shelves"], canary.json["shelves"]);
+    let reply = server.send("POST", "/v1/models/taste/promote", "application/json", b"");
+    assert_eq!((reply.status, &reply.json["code"]), (422, &json!("nothing_on_trial")), "{}", reply.text);
+    let reply = server.send("POST", "/v1/models/taste/rollback", "application/json", b"");
+    assert_eq!((reply.status, &reply.json["version"]), (200, &json!("1")), "{}", reply.text);
+    assert_eq!(ask().json["shelves"], first.json["shelves"]);
+    let reply = put_as(&server, &fixture("ranker.onnx"), &ranker(), "2?trial=true");
+    assert_eq!((reply.status, &reply.json["code"]), (409, &json!("version_exists")), "{}", reply.text);
+    let reply = put_as(&server, &fixture("mlp.onnx"), &ranker(), "2?trail=true");
+    assert_eq!((reply.status, &reply.json["code"]), (400, &json!("bad_query")), "{}", reply.text);
+
+    // The same from the command line.
+    let manifest = folder.path().join("manifest.json");
+    std::fs::write(&manifest, ranker().to_string()).expect("written");
+    let run = |arguments: &[&str]| {
+        let run = Command::new(binary()).args(["model"]).args(arguments).output().expect("it runs");
+        let text = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+        (run.status.success(), text)
+    };
+    let onnx = root().join("models/tests/fixtures/mlp.onnx");
+    let (onnx, manifest, url) = (onnx.to_str().expect("a path"), manifest.to_str().expect("a path"), &server.url);
+    let push = ["push", onnx, "--manifest", manifest, "--version", "3", "--trial", "--url", url];
+    let pushed = run(&push);
+    assert!(pushed.0 && pushed.1.contains("\"live\":false"), "{pushed:?}");
+    assert_eq!(versions(&server), (json!("1"), json!("3")));
+    let copy = tempfile::tempdir().expect("a folder");
+    qianmian_tests::copy_folder(folder.path(), copy.path());
+    let server = Server::over(State::open(copy.path()).expect("the copy opens"));
+    assert_eq!(versions(&server), (json!("1"), json!("3")), "after a restart");
+    let url = &server.url;
+    assert!(run(&["promote", "taste", "--url", url]).0);
+    assert_eq!(versions(&server), (json!("3"), Value::Null));
+    assert!(run(&["rollback", "taste", "--url", url]).0);
+    assert_eq!(versions(&server), (json!("1"), Value::Null));
+    assert!(run(&["rollback", "nothing", "--url", url]).1.contains("unknown_model"));
 }

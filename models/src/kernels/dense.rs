@@ -6,6 +6,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Vectors in the widest panel.
 const MOST: usize = 4;
+/// Bytes of a panel that is as wide: less than a usual first-level cache.
+const PANEL_BYTES: usize = 32 << 10;
 
 /// What follows the sum. NaN stays NaN, but for Relu, which makes it 0 or NaN as the hardware's maximum does.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,8 +76,10 @@ impl Packed {
             fn with_simd<S: Simd>(self, _: S) {
                 let Self(packed, matrix) = self;
                 packed.lanes = S::F32_LANES;
-                // 16 registers hold 12 sums, a row's number and two vectors of the panel; 32 hold twice that.
-                let most = if S::REGISTER_COUNT >= 32 { MOST } else { 2 };
+                // 16 registers hold 12 sums, a row's number and two vectors of the panel; 32 hold twice that, two vectors by
+                // twelve rows or four by six: the wider reads rows less often, but a panel should stay in the first cache.
+                let wide = matrix.k * MOST * S::F32_LANES * size_of::<f32>() <= PANEL_BYTES;
+                let most = if S::REGISTER_COUNT >= 32 && wide { MOST } else { 2 };
                 packed.pack(matrix, most);
             }
         }

@@ -156,7 +156,9 @@ impl Program {
     /// row-major, one row a candidate.
     pub(crate) fn run(&self, state: &mut State, inputs: &[Numbers], n: usize) -> Result<Vec<Vec<f32>>, String> {
         let mut outputs = vec![Vec::new(); self.outputs.len()];
-        state.resize(&self.values, n.min(self.tile));
+        // As few tiles as possible, of about one size.
+        let tile = n.div_ceil(n.div_ceil(self.tile).max(1)).next_multiple_of(TILE);
+        state.resize(&self.values, n.min(tile));
         for (input, numbers) in self.inputs.iter().zip(inputs) {
             let value = &self.values[*input];
             if value.when == When::Visitor {
@@ -166,7 +168,7 @@ impl Program {
         self.perform(state, &self.visitor)?;
         let mut start = 0;
         while start < n {
-            let rows = self.tile.min(n - start);
+            let rows = tile.min(n - start);
             state.resize(&self.values, rows);
             for (input, numbers) in self.inputs.iter().zip(inputs) {
                 let value = &self.values[*input];

@@ -105,8 +105,10 @@ impl Grants {
         self.check(|needs| &needs.spaces, "embedding space", name)
     }
 
+    /// A version of a model, `next@2`, is reached by who reaches the model.
     pub fn model(&self, name: &str) -> Result<(), ReachError> {
-        self.check(|needs| &needs.models, "model", name)
+        let model = name.split_once('@').map_or(name, |(model, _)| model);
+        self.check(|needs| &needs.models, "model", model)
     }
 
     pub fn column(&self, name: &str) -> Result<(), ReachError> {

@@ -10,12 +10,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::time::Instant;
+use utoipa::ToSchema;
 
 /// Places that pages are judged by.
 const K: usize = 10;
 
 /// What a comparison says. Of two figures the first is the live version's.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Comparison {
     /// Sets of candidates that the live version scored and both were compared on.
     pub sets: usize,

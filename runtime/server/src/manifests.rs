@@ -14,13 +14,18 @@ const TOLD: usize = 5;
 static VALIDATOR: LazyLock<Result<jsonschema::Validator, String>> =
     LazyLock::new(|| jsonschema::validator_for(&manifest_schema()).map_err(|error| error.to_string()));
 
-/// Reads a manifest that came as JSON.
+/// Reads a manifest that came as JSON, and golden answers where they came by themselves.
 ///
 /// # Errors
-/// 400 `malformed_json`; 422 `wrong_shape` with each place and what is wrong there.
-pub fn read(document: &[u8]) -> Result<Manifest, ApiError> {
-    let document: Value = body::json(document)?;
+/// 400 `malformed_json`; 422 `wrong_shape` with each place and what is wrong there, or golden answers in both.
+pub fn read(document: &[u8], golden: Option<&[u8]>) -> Result<Manifest, ApiError> {
+    let mut document: Value = body::json(document)?;
     let wrong = |detail: String| ApiError::unprocessable("wrong_shape", format!("the manifest does not fit: {detail}"));
+    if let (Some(golden), Some(members)) = (golden, document.as_object_mut())
+        && members.insert("golden".to_owned(), body::json(golden)?).is_some()
+    {
+        return Err(wrong("golden is in it and in a part of its own: send one of them".to_owned()));
+    }
     check(&document)?.map_or(Ok(()), |detail| Err(wrong(detail)))?;
     body::value(document).map_err(wrong)
 }
@@ -98,7 +103,7 @@ mod tests {
             (json!({"name": "m", "kind": "oracle"}), "kind: \"oracle\" is not one of"),
             (json!({"kind": "ranker"}), "the top: \"name\" is a required property"),
         ] {
-            let error = read(document.to_string().as_bytes()).unwrap_err();
+            let error = read(document.to_string().as_bytes(), None).unwrap_err();
             assert_eq!((error.status.as_u16(), error.code), (422, "wrong_shape"), "{}", error.detail);
             assert!(error.detail.contains(want), "{}\nwant {want}", error.detail);
         }
@@ -108,8 +113,14 @@ mod tests {
             {"type": "string", "column": "item.brand", "values": ["a"], "encode": "index"},
             {"type": "position"}
         ]));
-        assert_eq!(read(fine.to_string().as_bytes()).unwrap().features.len(), 4);
-        assert_eq!(read(b"{").unwrap_err().code, "malformed_json");
+        let fine = fine.to_string();
+        assert_eq!(read(fine.as_bytes(), None).unwrap().features.len(), 4);
+        let golden = json!({"rows": [[1, 0, 0, 1]], "outputs": [[0.5]]}).to_string();
+        assert_eq!(read(fine.as_bytes(), Some(golden.as_bytes())).unwrap().golden.unwrap().outputs, [[0.5]]);
+        assert!(read(fine.as_bytes(), Some(b"{\"rows\": 1}")).unwrap_err().detail.contains("golden"));
+        let both = fine.replacen('{', "{\"golden\": {\"rows\": [], \"outputs\": []},", 1);
+        assert!(read(both.as_bytes(), Some(golden.as_bytes())).unwrap_err().detail.contains("send one of them"));
+        assert_eq!(read(b"{", None).unwrap_err().code, "malformed_json");
     }
 
     #[test]

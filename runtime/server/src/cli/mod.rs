@@ -40,7 +40,7 @@ enum Command {
     /// Write, build, try, look into and upload strategies.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
-    /// Try a model before it is uploaded.
+    /// Try a model, upload it, promote it or go back.
     #[command(subcommand)]
     Model(model::ModelCommand),
     /// Compose captured answers again, as they were or with another strategy.

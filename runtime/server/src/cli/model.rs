@@ -1,11 +1,14 @@
 //! `qianmian model`: what a data scientist types before a model is uploaded.
 
+use super::plugin::{URL, agent, answer};
 use crate::compare::{Comparison, compare};
 use crate::manifests;
 use anyhow::Context;
 use qianmian_core::TimeMs;
 use qianmian_models::{Model, manifest_schema};
 use qianmian_state::{CaptureFilter, Captures, State};
+use sha2::{Digest, Sha256};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The subcommands of `model`.
@@ -29,6 +32,39 @@ pub(super) enum ModelCommand {
         #[arg(long, value_parser = super::replay::since, requires = "against")]
         since: Option<TimeMs>,
     },
+    /// Upload a model to a server, which checks it and makes it the live version, or puts it on trial.
+    Push {
+        /// The ONNX file.
+        file: PathBuf,
+        /// Its manifest, JSON or TOML.
+        #[arg(long)]
+        manifest: PathBuf,
+        /// Its version; without one the beginning of the file's SHA-256.
+        #[arg(long)]
+        version: Option<String>,
+        /// Only who names it as NAME@VERSION gets it (a scenario's release on trial), until it is promoted.
+        #[arg(long)]
+        trial: bool,
+        /// The server.
+        #[arg(long, default_value = URL, env = "QIANMIAN_URL")]
+        url: String,
+    },
+    /// Make a model's version on trial the live one.
+    Promote {
+        /// The model.
+        name: String,
+        /// The server.
+        #[arg(long, default_value = URL, env = "QIANMIAN_URL")]
+        url: String,
+    },
+    /// End a model's trial; without one, go back to the version that was live before.
+    Rollback {
+        /// The model.
+        name: String,
+        /// The server.
+        #[arg(long, default_value = URL, env = "QIANMIAN_URL")]
+        url: String,
+    },
     /// Print the JSON Schema of manifests.
     Schema,
 }
@@ -41,6 +77,11 @@ impl ModelCommand {
                 let past = against.as_deref().map(|data| (data, since.unwrap_or(TimeMs::MIN)));
                 println!("{}", check(file, manifest, *json, past)?);
             }
+            Self::Push { file, manifest, version, trial, url } => {
+                println!("{}", push(file, manifest, version.as_deref(), *trial, url)?);
+            }
+            Self::Promote { name, url } => println!("{}", call(url, name, "promote")?),
+            Self::Rollback { name, url } => println!("{}", call(url, name, "rollback")?),
             Self::Schema => println!("{}", serde_json::to_string_pretty(&manifest_schema())?),
         }
         Ok(())
@@ -67,6 +108,27 @@ fn check(file: &Path, manifest: &Path, json: bool, past: Option<(&Path, TimeMs)>
         let said = format!("{name}: a {kind} that loads and gives {golden} golden answers; {how}");
         compared.map_or(said.clone(), |compared| format!("{said}\n{}", in_words(&compared)))
     })
+}
+
+fn push(file: &Path, manifest: &Path, version: Option<&str>, trial: bool, url: &str) -> anyhow::Result<String> {
+    let manifest = manifests::read_file(manifest)?;
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let version = version.map_or_else(|| hex::encode(&Sha256::digest(&bytes)[..6]), str::to_owned);
+    let text = serde_json::to_vec(&manifest)?;
+    let (boundary, mut body) = ("qianmian-model-and-manifest", Vec::new());
+    for (part, content) in [("manifest", &text), ("model", &bytes)] {
+        write!(body, "--{boundary}\r\nContent-Disposition: form-data; name=\"{part}\"\r\n\r\n")?;
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    write!(body, "--{boundary}--\r\n")?;
+    let path = format!("{url}/v1/models/{}/versions/{version}?trial={trial}", manifest.name);
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    answer(agent().put(path).content_type(kind).send(&body[..]))
+}
+
+fn call(url: &str, name: &str, what: &str) -> anyhow::Result<String> {
+    answer(agent().post(format!("{url}/v1/models/{name}/{what}")).send_empty())
 }
 
 fn against(model: &Model, data: &Path, since: TimeMs) -> anyhow::Result<Comparison> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// The address of a server.
-const URL: &str = "http://127.0.0.1:7700";
+pub(super) const URL: &str = "http://127.0.0.1:7700";
 
 /// The subcommands of `plugin`.
 #[derive(Debug, clap::Subcommand)]
@@ -222,7 +222,7 @@ fn bundle(component: &Path, folder: &Path, accept: bool) -> anyhow::Result<usize
     Ok(cases)
 }
 
-fn agent() -> ureq::Agent {
+pub(super) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).build().into()
 }
 
@@ -231,7 +231,7 @@ fn call(url: &str, scenario: &str, what: &str) -> anyhow::Result<String> {
 }
 
 /// The body of a good answer; the problem of another.
-fn answer(reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<String> {
+pub(super) fn answer(reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<String> {
     let mut reply = reply.context("the server does not answer: is it running, and is --url its address?")?;
     let text = reply.body_mut().read_to_string()?;
     anyhow::ensure!(reply.status().is_success(), "the server answered {}: {text}", reply.status());

@@ -76,6 +76,6 @@ fn put_models(app: &App) -> anyhow::Result<()> {
     let visitor: VisitorVector = serde_json::from_value(space["visitor"].clone()).context("the kept space.json")?;
     let settings = SpaceSettings { metric: "dot".to_owned(), exact: false, visitor };
     app.embeddings.put(SPACE_NAME, settings, &vectors)?;
-    app.models.put(RANKER_NAME, "1", RANKER, Manifest::from_json(MANIFEST)?)?;
+    app.models.put(RANKER_NAME, "1", RANKER, Manifest::from_json(MANIFEST)?, false)?;
     Ok(())
 }

@@ -59,6 +59,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/scenarios/{name}/promote", post(scenarios::promote))
         .route("/v1/scenarios/{name}/rollback", post(scenarios::rollback))
         .route("/v1/models/{name}/drift", get(models::drift))
+        .route("/v1/models/{name}/promote", post(models::promote))
+        .route("/v1/models/{name}/rollback", post(models::rollback))
         .route("/v1/campaigns", get(campaigns::list))
         .route("/v1/campaigns/{name}", get(campaigns::get).put(campaigns::put).delete(campaigns::delete))
         .route("/v1/campaigns/{name}/reservations", post(campaigns::reserve))

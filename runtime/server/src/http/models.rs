@@ -4,37 +4,53 @@ use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::manifests;
-use crate::ml::ModelReport;
+use crate::ml::{ModelReport, Taken};
 use axum::Json;
-use axum::extract::{Multipart, Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Multipart, Path, Query, State};
 use qianmian_models::FeaturePlan;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
 
-/// Uploads a model: multipart parts `model` (ONNX) and `manifest` (JSON). Its features must be there, and its golden
-/// rows, where it brings some, must come out, before it serves.
+/// How a model is put.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct How {
+    /// On trial: only who names `name@version` gets it, until it is promoted.
+    #[serde(default)]
+    trial: bool,
+}
+
+/// Uploads a model: multipart parts `model` (ONNX), `manifest` (JSON) and, where they are not in that, `golden` answers. Its features must be there, and its golden
+/// rows, where it brings some, must come out, before it serves. Where captures hold what the live version was given, the
+/// answer says how the new one differs on it.
 #[utoipa::path(put, path = "/v1/models/{name}/versions/{version}", tag = "data science",
-    params(("name" = String, Path), ("version" = String, Path)),
-    request_body(content = Vec<u8>, content_type = "multipart/form-data", description = "Parts model and manifest"),
-    responses((status = 200, body = ModelReport),
+    params(("name" = String, Path), ("version" = String, Path), How),
+    request_body(content = Vec<u8>, content_type = "multipart/form-data", description = "Parts model, manifest and golden"),
+    responses((status = 200, body = Taken),
         (status = 409, description = "That version is there and is another file", body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Path((name, version)): Path<(String, String)>,
+    how: Result<Query<How>, QueryRejection>,
     mut form: Multipart,
-) -> Result<Json<ModelReport>, ApiError> {
+) -> Result<Json<Taken>, ApiError> {
+    let Query(How { trial }) = how.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let bad = |error: axum::extract::multipart::MultipartError| {
         ApiError::new(error.status(), "bad_multipart", error.body_text())
     };
-    let (mut model, mut manifest) = (None, None);
+    let (mut model, mut manifest, mut golden) = (None, None, None);
     while let Some(part) = form.next_field().await.map_err(bad)? {
         match part.name().unwrap_or_default() {
             "model" => model = Some(part.bytes().await.map_err(bad)?),
-            "manifest" => manifest = Some(manifests::read(&part.bytes().await.map_err(bad)?)?),
+            "manifest" => manifest = Some(part.bytes().await.map_err(bad)?),
+            "golden" => golden = Some(part.bytes().await.map_err(bad)?),
             other => {
                 return Err(ApiError::bad_request(
                     "unknown_part",
-                    format!("part {other:?}: expected \"model\" and \"manifest\""),
+                    format!("part {other:?}: expected \"model\", \"manifest\" and, if you like, \"golden\""),
                 ));
             }
         }
@@ -42,13 +58,14 @@ pub(super) async fn put(
     let missing = |part| ApiError::bad_request("missing_part", format!("the multipart body has no part {part:?}"));
     let model = model.ok_or_else(|| missing("model"))?;
     let manifest = manifest.ok_or_else(|| missing("manifest"))?;
+    let manifest = manifests::read(&manifest, golden.as_deref())?;
     blocking(move || {
         let some: Vec<_> = app.state.catalogue.current().live_rows().take(1).collect();
         FeaturePlan::of(&manifest)
             .map_err(|error| ApiError::unprocessable("model_refused", error.to_string()))?
             .check(&*app.reach.columns, &some)
             .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
-        app.models.put(&name, &version, &model, manifest).map(Json)
+        app.models.put(&name, &version, &model, manifest, trial).map(Json)
     })
     .await
 }
@@ -59,16 +76,41 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<ModelReport>> 
     Json(app.models.list())
 }
 
-/// One live model.
+/// A model: its live version, and what is on trial beside it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ModelView {
+    #[serde(flatten)]
+    report: ModelReport,
+    /// The version on trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trial: Option<ModelReport>,
+}
+
+/// One model; of one that was never live the version on trial.
 #[utoipa::path(get, path = "/v1/models/{name}", tag = "data science", params(("name" = String, Path)),
-    responses((status = 200, body = ModelReport), (status = 404, body = Problem)))]
-pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<ModelReport>, ApiError> {
-    app.models
-        .list()
-        .into_iter()
-        .find(|model| model.name == name)
-        .map(Json)
-        .ok_or_else(|| ApiError::not_found("unknown_model", format!("no model named {name:?}")))
+    responses((status = 200, body = ModelView), (status = 404, body = Problem)))]
+pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<ModelView>, ApiError> {
+    Ok(Json(ModelView { report: app.models.report(&name)?, trial: app.models.trial(&name) }))
+}
+
+/// Makes the version on trial the live one. Requests under way finish on the old one.
+#[utoipa::path(post, path = "/v1/models/{name}/promote", tag = "data science", params(("name" = String, Path)),
+    responses((status = 200, body = ModelReport), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn promote(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelReport>, ApiError> {
+    blocking(move || app.models.promote(&name).map(Json)).await
+}
+
+/// Ends a trial; without one, goes back to the version that was live before.
+#[utoipa::path(post, path = "/v1/models/{name}/rollback", tag = "data science", params(("name" = String, Path)),
+    responses((status = 200, body = ModelReport), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn rollback(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelReport>, ApiError> {
+    blocking(move || app.models.rollback(&name).map(Json)).await
 }
 
 /// How far the inputs and scores of a live ranker went from those it was trained on, or from the first it scored: the

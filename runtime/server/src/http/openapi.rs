@@ -51,6 +51,8 @@ use utoipa::{Modify, OpenApi};
         models::list,
         models::get,
         models::drift,
+        models::promote,
+        models::rollback,
         plugins::put,
         plugins::list,
         plugins::get,

@@ -38,7 +38,7 @@ pub enum VisitorVector {
     },
 }
 
-/// A moka key: space, visitor, version of the profile, and of the vectors where they matter.
+/// A moka key: space, visitor, version of the profile, and of the vectors or the encoder.
 type Key = (String, String, u64, u64);
 
 /// The recipe of every space, and the vectors that are dear to compute, cached by profile version.
@@ -57,11 +57,6 @@ impl VisitorVectors {
     /// Sets the recipe of `space` and forgets vectors computed from an earlier generation.
     pub fn put(&self, space: &str, recipe: VisitorVector) {
         self.recipes.write().insert(space.to_owned(), recipe);
-        self.cache.invalidate_all();
-    }
-
-    /// Forgets every cached vector: a model or space changed.
-    pub fn clear(&self) {
         self.cache.invalidate_all();
     }
 
@@ -85,7 +80,12 @@ impl VisitorVectors {
         if matches!(recipe, VisitorVector::Mean | VisitorVector::Interests { .. }) {
             return mean(visitor, generation);
         }
-        let vectors = if matches!(recipe, VisitorVector::Ials { .. }) { generation.version() } else { 0 };
+        // An answer of an encoder that was replaced is not the new one's.
+        let encoder = match &recipe {
+            VisitorVector::Encoder { model } => Some(models.get(model)?),
+            _ => None,
+        };
+        let vectors = encoder.as_ref().map_or_else(|| generation.version(), |encoder| encoder.load);
         let key = ctx.request.visitor.as_ref().map(|id| (space.to_owned(), id.clone(), visitor.version, vectors));
         if let Some(found) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Some(found.as_ref().clone());
@@ -93,7 +93,7 @@ impl VisitorVectors {
         let vector = match recipe {
             VisitorVector::Mean | VisitorVector::Interests { .. } => None,
             VisitorVector::Ials { alpha, regularization } => ials(visitor, generation, alpha, regularization),
-            VisitorVector::Encoder { model } => encode(visitor, catalogue, &models.get(&model)?.model),
+            VisitorVector::Encoder { .. } => encode(visitor, catalogue, &encoder?.model),
         }?;
         if let Some(key) = key {
             self.cache.insert(key, Arc::new(vector.clone()));
