@@ -20,6 +20,16 @@ pub struct Served {
     pub drift: Drift,
 }
 
+impl Served {
+    /// A version of the model that its manifest names, with nothing watched yet.
+    #[must_use]
+    pub fn new(version: impl Into<String>, digest: impl Into<String>, model: Model) -> Self {
+        let name = model.manifest().name.clone();
+        let drift = Drift::new(model.features(), model.plan().watched(), &model.manifest().reference);
+        Self { name, version: version.into(), digest: digest.into(), model, drift }
+    }
+}
+
 /// Name to live version. Reading takes no lock; a write swaps the whole table, so a reader sees all of it or nothing.
 #[derive(Debug, Default)]
 pub struct Models {
@@ -35,9 +45,7 @@ impl Models {
 
     /// Makes this the live version under the manifest's name and returns the one it replaces.
     pub fn put(&self, version: impl Into<String>, digest: impl Into<String>, model: Model) -> Option<Arc<Served>> {
-        let name = model.manifest().name.clone();
-        let drift = Drift::new(model.features(), model.plan().watched(), &model.manifest().reference);
-        self.restore(Arc::new(Served { name, version: version.into(), digest: digest.into(), model, drift }))
+        self.restore(Arc::new(Served::new(version, digest, model)))
     }
 
     /// Makes an earlier version live again, for rollback, and returns the one it replaces.

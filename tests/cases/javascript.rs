@@ -46,7 +46,7 @@ fn the_twins_give_the_same_pages() {
             assert_eq!(pages(&lines), pages(&expected), "{} with {parameters}", twin.display());
             for line in lines {
                 assert!(line.good(), "{line:?}");
-                assert!(line.fuel < 25.0 && line.memory < 50.0 && line.host_calls < 20.0, "{line:?}");
+                assert!(line.percent["fuel"] < 25.0 && line.percent["memory"] < 50.0 && line.percent["host_calls"] < 20.0, "{line:?}");
             }
         }
     }

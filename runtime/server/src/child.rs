@@ -94,6 +94,22 @@ fn read_some(from: impl Read, most: u64) -> Vec<u8> {
     bytes
 }
 
+/// A head in JSON, as [`split`] takes it off again, for the bytes behind it.
+pub(crate) fn head(head: &impl serde::Serialize) -> serde_json::Result<Vec<u8>> {
+    let text = serde_json::to_vec(head)?;
+    Ok([(text.len() as u64).to_le_bytes().as_slice(), &text].concat())
+}
+
+/// A head, and the bytes behind it.
+///
+/// # Errors
+/// When it is cut off or another one.
+pub(crate) fn split<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<(T, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>().context("there is no head")?;
+    let (head, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length))?).context("it is cut off")?;
+    Ok((serde_json::from_slice(head)?, rest))
+}
+
 /// The child's side: limits itself, hands standard input to `work`, and answers with what that gives or refuses.
 #[expect(clippy::print_stderr, reason = "the parent reads it")]
 pub(crate) fn serve<E: std::fmt::Display>(

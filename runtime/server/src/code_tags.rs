@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Visitors of one call, and what it may take: folding waits while visitors are tagged.
-const BATCH: usize = 1_000;
+pub(crate) const BATCH: usize = 1_000;
 const WALL: Duration = Duration::from_millis(50);
 
 /// Makes rules of taggers.

@@ -6,9 +6,10 @@ use crate::scenario::check_name;
 use parking_lot::Mutex;
 use qianmian_models::{Manifest, Model, Models, Served};
 use qianmian_state::State;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use utoipa::ToSchema;
 
 const KIND: &str = "model";
@@ -34,6 +35,9 @@ pub struct ModelReport {
     pub kind: String,
     /// Its feature columns; empty for encoders.
     pub features: Vec<String>,
+    /// Scenarios whose live release pins another version: a new release of theirs takes this one up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in: Vec<String>,
 }
 
 impl From<&Served> for ModelReport {
@@ -44,6 +48,7 @@ impl From<&Served> for ModelReport {
             digest: served.digest.clone(),
             kind: served.model.manifest().kind.to_string(),
             features: served.model.features().to_vec(),
+            not_in: Vec::new(),
         }
     }
 }
@@ -56,6 +61,8 @@ pub struct ModelStore {
     program: Option<PathBuf>,
     /// One at a time: the limits are for all of them together.
     turn: Mutex<()>,
+    /// Versions that releases pin, as long as they do.
+    pinned: Mutex<FxHashMap<(String, String), Weak<Served>>>,
 }
 
 impl ModelStore {
@@ -78,7 +85,7 @@ impl ModelStore {
                 Err(error) => tracing::error!(model = document.name, %error, "cannot load"),
             }
         }
-        Ok(Self { state, live: Arc::new(live), program, turn: Mutex::default() })
+        Ok(Self { state, live: Arc::new(live), program, turn: Mutex::default(), pinned: Mutex::default() })
     }
 
     /// The live models, shared with the sandbox's reach.
@@ -91,6 +98,31 @@ impl ModelStore {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Served>> {
         self.live.get(name)
+    }
+
+    /// One version of a model, live or not. What is not in memory is loaded.
+    ///
+    /// # Errors
+    /// 422 `unknown_model_version`; 500 when what is stored of it cannot be read.
+    pub fn version(&self, name: &str, version: &str) -> Result<Arc<Served>, ApiError> {
+        let key = (name.to_owned(), version.to_owned());
+        let mut pinned = self.pinned.lock();
+        pinned.retain(|_, held| held.strong_count() > 0);
+        let live = self.get(name).filter(|live| live.version == version);
+        if let Some(held) = live.or_else(|| pinned.get(&key).and_then(Weak::upgrade)) {
+            pinned.insert(key, Arc::downgrade(&held));
+            return Ok(held);
+        }
+        let history = self.state.registry.history(KIND, name).map_err(ApiError::internal)?;
+        let mut stored = history.into_iter().filter_map(|document| serde_json::from_value::<Stored>(document.value?).ok());
+        let stored = stored.rfind(|stored| stored.version == version).ok_or_else(|| {
+            ApiError::unprocessable("unknown_model_version", format!("model {name:?} has no version {version:?}"))
+        })?;
+        let bytes = self.state.blobs.get(&stored.digest).map_err(ApiError::internal)?;
+        let model = Model::load(&bytes, stored.manifest).map_err(ApiError::internal)?;
+        let served = Arc::new(Served::new(stored.version, stored.digest, model));
+        pinned.insert(key, Arc::downgrade(&served));
+        Ok(served)
     }
 
     /// Checks a model (structure, and golden rows where it brings some), first in a process of its own, and swaps it in. An earlier version that is put

@@ -4,7 +4,7 @@
 use crate::error::ApiError;
 use crate::recommend::Composed;
 use crate::recommend::now_ms;
-use crate::scenario::{Release, ScenarioSpec};
+use crate::scenario::{Pins, Release, ScenarioSpec};
 use parking_lot::Mutex;
 use qianmian_core::TimeMs;
 use qianmian_host::Usage;
@@ -84,6 +84,8 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StoredCandidate {
     pub spec: ScenarioSpec,
+    #[serde(default)]
+    pub pins: Option<Pins>,
     pub plan: Plan,
 }
 

@@ -45,9 +45,9 @@ enum Command {
     Model(model::ModelCommand),
     /// Compose captured answers again, as they were or with another strategy.
     Replay(replay::Replay),
-    /// What the server starts to compile a strategy within limits: component in, machine code out.
+    /// What the server starts to compile and try a component within limits: component in, verdict and machine code out.
     #[command(name = crate::plugins::compile::COMMAND, hide = true)]
-    CompileComponent {
+    TryComponent {
         /// Seconds of processor time.
         cpu_seconds: u64,
         /// Bytes of memory.
@@ -96,7 +96,7 @@ fn moment(text: &str) -> Result<qianmian_core::TimeMs, String> {
 /// What the command could not do, for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::CompileComponent { cpu_seconds, memory } => {
+        Command::TryComponent { cpu_seconds, memory } => {
             return Ok(crate::plugins::compile::child(cpu_seconds, memory));
         }
         Command::CheckModel { cpu_seconds, memory } => return Ok(crate::model_check::child(cpu_seconds, memory)),
@@ -120,7 +120,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(replay) => replay.run(),
         Command::State(state) => state.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
-        Command::CompileComponent { .. } | Command::CheckModel { .. } => Ok(()),
+        Command::TryComponent { .. } | Command::CheckModel { .. } => Ok(()),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -176,10 +176,12 @@ impl Test {
 
 fn words(line: &Line) -> String {
     let who = if line.visitor.is_empty() { "nobody" } else { &line.visitor };
-    let mut text = format!(
-        "{who}: {} us, fuel {}%, memory {}%, host calls {}%",
-        line.wall_us, line.fuel, line.memory, line.host_calls
-    );
+    let percent = line.percent.iter().map(|(budget, used)| format!("{} {used:.1}%", budget.replace('_', " ")));
+    let mut text = format!("{who}: {} us; {}", line.wall_us, percent.collect::<Vec<_>>().join(", "));
+    for (budget, used) in line.near() {
+        let budget = budget.replace('_', " ");
+        text += &format!("\n  NEAR THE LIMIT: {used:.0}% of {budget}; do less, or give the scenario more (`limits`, `wall_ms`)");
+    }
     if !line.fault.is_empty() {
         text += &format!("\n  FAULT {}", line.fault);
     }

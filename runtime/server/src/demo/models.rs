@@ -56,7 +56,7 @@ pub fn install_models(app: &App, scale: Scale) -> anyhow::Result<()> {
         if app.scenarios.get(scenario).is_ok_and(|live| live.spec.parameters == spec.parameters) {
             continue;
         }
-        app.scenarios.put(scenario, spec, &app.plugins)?;
+        app.scenarios.put(scenario, spec)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use qianmian_core::ItemRow;
-use qianmian_index::Spaces;
+use qianmian_index::{Generation, Spaces};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -60,6 +60,17 @@ impl Kept {
         file.as_file().sync_all()?;
         file.persist(&note)?;
         Ok(())
+    }
+
+    /// Takes out what was kept of a space.
+    pub fn forget(&self, space: &str) {
+        let graphs = fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
+        let of_space = |path: &PathBuf| Generation::open(path).is_ok_and(|graph| graph.name() == space);
+        let graphs = graphs.filter(|path| path.extension().is_some_and(|end| end == "index")).filter(of_space);
+        for file in std::iter::once(self.note(space)).chain(graphs) {
+            // What is left over is only never opened again.
+            let _ = fs::remove_file(file);
+        }
     }
 
     /// Serves what was kept of a space; false when it is of other vectors or rows, is not there, or is damaged.

@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::manifests;
 use crate::ml::ModelReport;
+use crate::scenario::Release;
 use axum::Json;
 use axum::extract::{Multipart, Path, State};
 use qianmian_models::FeaturePlan;
@@ -48,7 +49,10 @@ pub(super) async fn put(
             .map_err(|error| ApiError::unprocessable("model_refused", error.to_string()))?
             .check(&*app.reach.columns, &some)
             .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
-        app.models.put(&name, &version, &model, manifest).map(Json)
+        let report = app.models.put(&name, &version, &model, manifest)?;
+        let other = |release: &Arc<Release>| release.pins.models.get(&name).is_some_and(|pinned| *pinned != version);
+        let not_in = app.scenarios.list().into_iter().filter(other).map(|release| release.scenario.clone());
+        Ok(Json(ModelReport { not_in: not_in.collect(), ..report }))
     })
     .await
 }
