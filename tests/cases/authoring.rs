@@ -35,7 +35,13 @@ fn from_an_empty_folder_to_a_live_page() {
     assert_eq!(lines.len(), 2, "nobody and ann");
     for line in &lines {
         assert!(line.good(), "{line:?}");
-        assert!(line.percent["fuel"] > 0.0 && line.percent["fuel"] < 5.0 && line.percent["memory"] < 10.0 && line.percent["host_calls"] < 20.0, "{line:?}");
+        assert!(
+            line.percent["fuel"] > 0.0
+                && line.percent["fuel"] < 5.0
+                && line.percent["memory"] < 10.0
+                && line.percent["host_calls"] < 20.0,
+            "{line:?}"
+        );
     }
     assert_eq!(lines[1].page[0].1[0], "p07", "ann buys it again: {lines:?}");
     let refused = trial(json!({ "most_expensive": "cheap" })).expect_err("parameters that do not fit");

@@ -136,6 +136,41 @@ fn a_compiler_that_takes_too_much_is_ended() {
 }
 
 #[test]
+fn an_upload_is_tried_in_a_process_of_its_own() {
+    let (trap, folder) = (std::fs::read(built("hostile").join("trap.wasm")).expect("built"), tempfile::tempdir());
+    let folder = folder.expect("a folder");
+    let put = |compiler: PathBuf| {
+        let config = Config { compiler: Some(compiler), ..Config::default() };
+        let server = Server::with(config, State::in_memory().expect("a state"));
+        server.send("PUT", "/v1/plugins/trap/versions/1.0.0", WASM, &trap)
+    };
+    let reply = put(binary());
+    let checks: Vec<&str> =
+        reply.json["checks"].as_array().expect("a report").iter().filter_map(|check| check["check"].as_str()).collect();
+    let all =
+        ["signature", "component", "imports", "compiled", "world", "describe", "schema", "identity", "golden", "smoke"];
+    assert_eq!(checks, all, "{}", reply.text);
+
+    // One that ends the process it is tried in: the server goes on, and says where it was.
+    let program = folder.path().join("tries");
+    let dies = |words: &str| {
+        std::fs::write(&program, format!("#!/bin/sh\necho {words} >&2\nkill -9 $$\n")).expect("written");
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+        let reply = put(program.clone());
+        assert_eq!(reply.status, 422, "{}", reply.text);
+        (
+            reply.json["code"].as_str().unwrap_or_default().to_owned(),
+            reply.json["detail"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let (code, detail) = dies("smoke");
+    assert_eq!(code, "trial_limit");
+    assert!(detail.contains("check smoke failed") && detail.ends_with("identity, golden)"), "{detail}");
+    assert_eq!(dies("compiled").0, "compile_limit");
+    assert_eq!(dies("who knows").0, "compile_limit");
+}
+
+#[test]
 fn a_component_that_fails_again_and_again_is_not_run_for_a_while() {
     let server = Server::empty();
     server.items(&(0..9).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());

@@ -168,7 +168,7 @@ impl App {
         let named = named.or_else(|| model().map(|model| format!("model {:?} has features of it", model.name)));
         if let Some(by) = named.filter(|_| self.embeddings.has(space)) {
             let detail = format!("the embedding space {space:?} is in use: {by}");
-            return Err(ApiError::new(axum::http::StatusCode::CONFLICT, "in_use", detail));
+            return Err(ApiError::conflict("in_use", detail));
         }
         self.embeddings.delete(space)
     }

@@ -114,7 +114,8 @@ impl ModelStore {
             return Ok(held);
         }
         let history = self.state.registry.history(KIND, name).map_err(ApiError::internal)?;
-        let mut stored = history.into_iter().filter_map(|document| serde_json::from_value::<Stored>(document.value?).ok());
+        let mut stored =
+            history.into_iter().filter_map(|document| serde_json::from_value::<Stored>(document.value?).ok());
         let stored = stored.rfind(|stored| stored.version == version).ok_or_else(|| {
             ApiError::unprocessable("unknown_model_version", format!("model {name:?} has no version {version:?}"))
         })?;
@@ -151,8 +152,7 @@ impl ModelStore {
         let history = self.state.registry.history(KIND, name).map_err(ApiError::internal)?;
         let known = history.iter().filter_map(|document| document.value.as_ref()).find(|v| v["version"] == *version);
         if known.is_some_and(|known| *known != json) {
-            return Err(ApiError::new(
-                axum::http::StatusCode::CONFLICT,
+            return Err(ApiError::conflict(
                 "version_exists",
                 format!(
                     "{name} {version} is already here with another file or manifest; versions are immutable: raise it"

@@ -125,8 +125,14 @@ mod tests {
             ),
             (json!({}), "shelves #1, steps #2: nothing stands here: one of retrieve,"),
             (json!({ "take": "six" }), "shelves #1, steps #2, take: \"six\" is not of type \"integer\""),
-            (json!({ "cap": { "column": "item.brand" } }), "shelves #1, steps #2, cap: \"most\" is a required property"),
-            (json!({ "cap": { "column": "b", "most": 0 } }), "shelves #1, steps #2, cap, most: 0 is less than the minimum of 1"),
+            (
+                json!({ "cap": { "column": "item.brand" } }),
+                "shelves #1, steps #2, cap: \"most\" is a required property",
+            ),
+            (
+                json!({ "cap": { "column": "b", "most": 0 } }),
+                "shelves #1, steps #2, cap, most: 0 is less than the minimum of 1",
+            ),
             (
                 json!({ "cap": { "column": "b", "most": 1, "over": "last" } }),
                 "shelves #1, steps #2, cap: Additional properties are not allowed ('over' was unexpected); known: column, most, \

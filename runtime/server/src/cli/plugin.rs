@@ -180,7 +180,9 @@ fn words(line: &Line) -> String {
     let mut text = format!("{who}: {} us; {}", line.wall_us, percent.collect::<Vec<_>>().join(", "));
     for (budget, used) in line.near() {
         let budget = budget.replace('_', " ");
-        text += &format!("\n  NEAR THE LIMIT: {used:.0}% of {budget}; do less, or give the scenario more (`limits`, `wall_ms`)");
+        text += &format!(
+            "\n  NEAR THE LIMIT: {used:.0}% of {budget}; do less, or give the scenario more (`limits`, `wall_ms`)"
+        );
     }
     if !line.fault.is_empty() {
         text += &format!("\n  FAULT {}", line.fault);

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use qianmian_core::ItemRow;
-use qianmian_index::{Generation, Spaces};
+use qianmian_index::Spaces;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -64,12 +64,10 @@ impl Kept {
 
     /// Takes out what was kept of a space.
     pub fn forget(&self, space: &str) {
-        let graphs = fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
-        let of_space = |path: &PathBuf| Generation::open(path).is_ok_and(|graph| graph.name() == space);
-        let graphs = graphs.filter(|path| path.extension().is_some_and(|end| end == "index")).filter(of_space);
-        for file in std::iter::once(self.note(space)).chain(graphs) {
-            // What is left over is only never opened again.
-            let _ = fs::remove_file(file);
+        // A file without its note is not opened: what is left over only takes room.
+        let gone = fs::remove_file(self.note(space)).map_err(anyhow::Error::from);
+        if let Err(error) = gone.and_then(|()| Ok(Spaces::forget(space, &self.0)?)) {
+            tracing::warn!(space, %error, "what was kept of a space that is gone");
         }
     }
 

@@ -352,9 +352,7 @@ impl EmbeddingStore {
 
     fn report(&self, space: &str) -> Result<SpaceReport, ApiError> {
         let known = self.known.lock();
-        let (stored, number) = known
-            .get(space)
-            .ok_or_else(|| unknown(space))?;
+        let (stored, number) = known.get(space).ok_or_else(|| unknown(space))?;
         let live = self.spaces.space(space);
         Ok(SpaceReport {
             space: space.to_owned(),

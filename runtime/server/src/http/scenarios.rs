@@ -142,11 +142,8 @@ pub(super) async fn rollback(
     Path(name): Path<String>,
 ) -> Result<Json<ScenarioView>, ApiError> {
     blocking(move || {
-        let release = if app.scenarios.end_trial(&name)? {
-            app.scenarios.get(&name)?
-        } else {
-            app.scenarios.rollback(&name)?
-        };
+        let release =
+            if app.scenarios.end_trial(&name)? { app.scenarios.get(&name)? } else { app.scenarios.rollback(&name)? };
         Ok(Json(view(&app, &release)))
     })
     .await

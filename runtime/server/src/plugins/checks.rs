@@ -117,10 +117,12 @@ pub(super) fn run(
     let failed = |check: &str, passed: &[Check], error: ApiError| {
         let passed: Vec<&str> = passed.iter().map(|check| check.check.as_str()).collect();
         let before = if passed.is_empty() { "none".to_owned() } else { passed.join(", ") };
-        ApiError { detail: format!("check {check} failed: {} (passed before it: {before})", error.detail), ..error }
+        let (wrong, advice) = (&error.detail, advice(check));
+        ApiError { detail: format!("check {check} failed: {wrong}{advice} (passed before it: {before})"), ..error }
     };
     let by = keys.verify(upload.component, upload.signature).map_err(|error| failed("signature", &[], error))?;
-    let mut passed = vec![Check::new("signature", by.map_or("none is required".to_owned(), |key| format!("by key {key}")))];
+    let mut passed =
+        vec![Check::new("signature", by.map_or("none is required".to_owned(), |key| format!("by key {key}")))];
     let (Verdict { passed: more, refused }, code) = compiler.tried((upload.name, upload.version), upload.component)?;
     passed.extend(more);
     if let Some(refusal) = refused {
@@ -130,6 +132,21 @@ pub(super) fn run(
     // It said so in the other process as well, over the very same bytes.
     identity(&plugin, (upload.name, upload.version)).map_err(|error| failed("identity", &passed, error))?;
     Ok((plugin, passed))
+}
+
+/// What to do about a check that failed, where its words do not say it.
+fn advice(check: &str) -> &'static str {
+    match check {
+        "component" => "; `qianmian plugin build` makes one that is",
+        "imports" => "; there is no clock, file, network or chance but what the SDK has",
+        "world" => "; build it with the SDK that `qianmian plugin new` of this version brings",
+        "schema" => "; correct the parameters' schema (JSON Schema 2020-12)",
+        "golden" => "; if it is right as it is now, `qianmian plugin build --accept` and a new version",
+        "smoke" => {
+            "; `qianmian plugin test` runs it the same way: no candidates or thousands, no error, and the same twice"
+        }
+        _ => "",
+    }
 }
 
 /// Every check but the signature's, in this process: the verdict, and the machine code of what passed. `begins` is told of
@@ -261,7 +278,8 @@ fn smoke(plugin: &Plugin, cases: &[Golden]) -> Result<String, ApiError> {
             let ((one, usage), (two, _)) = (once()?, once()?);
             // Not the wall clock: here it is generous, and the machine's.
             let shares = usage.shares(&limits).into_iter().filter(|(budget, _)| *budget != "wall");
-            most = shares.enumerate().map(|(at, (b, used))| (b, most.get(at).map_or(used, |m| m.1.max(used)))).collect();
+            most =
+                shares.enumerate().map(|(at, (b, used))| (b, most.get(at).map_or(used, |m| m.1.max(used)))).collect();
             if one != two {
                 let problem =
                     "two runs of the same request gave two answers: use the request's seed for what is random";

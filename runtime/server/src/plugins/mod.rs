@@ -100,7 +100,7 @@ impl Plugin {
 fn version_exists(plugin: &Plugin, digest: &str, how: &str) -> ApiError {
     let (name, version) = (&plugin.name, &plugin.version);
     let detail = format!("{name} {version} {how} with digest {digest}; versions are immutable: raise the version");
-    ApiError::new(axum::http::StatusCode::CONFLICT, "version_exists", detail)
+    ApiError::conflict("version_exists", detail)
 }
 
 /// A component that no server holds, checked and compiled in this process.
@@ -311,7 +311,6 @@ impl Plugins {
         version: &str,
         holds: impl FnOnce(&Plugin) -> Result<Option<String>, ApiError>,
     ) -> Result<(), ApiError> {
-        let conflict = |code, detail: String| ApiError::new(axum::http::StatusCode::CONFLICT, code, detail);
         let _turn = self.publishing.lock();
         let mut versions = self.live.load().get(name).cloned().unwrap_or_default();
         let at = versions.iter().position(|known| known.plugin.version == version);
@@ -321,10 +320,10 @@ impl Plugins {
         let gone = versions.remove(at);
         if gone.shipped {
             let detail = format!("{name} {version} ships with the product: it would be back at the next start");
-            return Err(conflict("shipped", detail));
+            return Err(ApiError::conflict("shipped", detail));
         }
         if let Some(by) = holds(&gone.plugin)? {
-            return Err(conflict("in_use", format!("{name} {version} is in use: {by}")));
+            return Err(ApiError::conflict("in_use", format!("{name} {version} is in use: {by}")));
         }
         self.store(name, versions)
     }

@@ -195,7 +195,8 @@ impl Scenarios {
     fn publish(&self, name: &str, what: (ScenarioSpec, Option<Pins>)) -> Result<Arc<Release>, ApiError> {
         let checked = self.stock.release(name, 0, what)?;
         if let Some((model, _)) = checked.models.iter().find(|(_, held)| held.is_none()) {
-            let detail = format!("version {:?} of model {model:?} cannot be loaded any more", checked.pins.models[model]);
+            let detail =
+                format!("version {:?} of model {model:?} cannot be loaded any more", checked.pins.models[model]);
             return Err(ApiError::unprocessable("unknown_model_version", detail));
         }
         let stored = Stored::Pinned { spec: checked.spec.clone(), pins: checked.pins.clone() };
@@ -256,9 +257,7 @@ impl Scenarios {
             .into_iter()
             .filter(|document| u64::from(document.version) < live.number)
             .filter_map(|document| Stored::read(document.value).ok());
-        Ok(before.rfind(|(spec, pins)| {
-            *spec != live.spec || pins.as_ref().is_some_and(|pins| pins.differ(&live.pins))
-        }))
+        Ok(before.rfind(|(spec, pins)| *spec != live.spec || pins.as_ref().is_some_and(|pins| pins.differ(&live.pins))))
     }
 
     /// Which release holds a component, where one does: live, in its place when that fails, on trial, or what a scenario
@@ -326,12 +325,7 @@ pub fn check_name(name: &str) -> Result<(), ApiError> {
 }
 
 /// The last release of a scenario's history that ran another component and still can.
-fn earlier(
-    registry: &dyn Registry,
-    name: &str,
-    live: &Release,
-    stock: &Stock,
-) -> anyhow::Result<Option<Arc<Release>>> {
+fn earlier(registry: &dyn Registry, name: &str, live: &Release, stock: &Stock) -> anyhow::Result<Option<Arc<Release>>> {
     let history = registry.history(KIND, name)?;
     let before = history.into_iter().rev().filter(|document| u64::from(document.version) < live.number);
     Ok(before
