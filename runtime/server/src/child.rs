@@ -13,6 +13,8 @@ const REFUSED: u8 = 3;
 /// Bytes of an answer that are read; more than any of them has.
 const MOST_ANSWER: u64 = 256 << 20;
 const MOST_WORDS: u64 = 4_000;
+/// The memory that a component starts with is a file in memory, and the only one a child may write.
+const LARGEST_FILE: u64 = 64 << 20;
 
 /// What a child may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +145,7 @@ fn limit(cpu_seconds: u64, memory: u64) -> anyhow::Result<()> {
     for (resource, most) in [
         (Resource::CPU, cpu_seconds),
         (Resource::DATA, memory),
-        (Resource::FSIZE, 0),
+        (Resource::FSIZE, LARGEST_FILE),
         (Resource::CORE, 0),
         (Resource::NOFILE, 64),
     ] {

@@ -65,6 +65,10 @@ fn words(schema: &Value, error: &ValidationError<'_>) -> String {
                 None => error.to_string(),
             }
         }
+        ValidationErrorKind::Enum { options } => {
+            let options = options.as_array().into_iter().flatten().map(Value::to_string);
+            format!("{} is not one of {}", error.instance(), options.collect::<Vec<_>>().join(", "))
+        }
         _ => unmet(error).unwrap_or_else(|| error.to_string()),
     }
 }
@@ -144,7 +148,7 @@ mod tests {
             ),
             (
                 json!({ "retrieve": [{ "source": "trending", "scope": "reginal" }] }),
-                "shelves #1, steps #2, retrieve #1, scope: \"reginal\" is not one of",
+                "shelves #1, steps #2, retrieve #1, scope: \"reginal\" is not one of \"all\", \"channel\", \"region\", \"segment\"",
             ),
             (
                 json!({ "retrieve": [{ "source": "listed" }] }),

@@ -11,7 +11,7 @@ mod serve;
 pub(crate) mod state;
 
 use clap::{Parser, Subcommand};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -71,6 +71,11 @@ struct Data {
     /// The data folder.
     #[arg(long, default_value = "data", env = "QIANMIAN_DATA")]
     data: PathBuf,
+}
+
+/// Prints a command's answer. A reader that has enough, such as `head`, is no error.
+fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
 /// A moment on the command line: RFC 3339, a date, or milliseconds.

@@ -82,7 +82,7 @@ impl Verdict {
             _ => ("trial_limit", "running it", "do less in one call, or bring fewer golden cases"),
         };
         let detail = format!(
-            "{doing} took more than {} s of processor time, {} MB or {} s altogether: {advice}",
+            "{doing} crashed, or took more than {} s of processor time, {} MB or {} s altogether: {advice}",
             limits.cpu_seconds,
             limits.memory >> 20,
             limits.wall.as_secs()
@@ -117,7 +117,7 @@ pub(super) fn run(
     let failed = |check: &str, passed: &[Check], error: ApiError| {
         let passed: Vec<&str> = passed.iter().map(|check| check.check.as_str()).collect();
         let before = if passed.is_empty() { "none".to_owned() } else { passed.join(", ") };
-        let (wrong, advice) = (&error.detail, advice(check));
+        let (wrong, advice) = (&error.detail, advice(error.code, check));
         ApiError { detail: format!("check {check} failed: {wrong}{advice} (passed before it: {before})"), ..error }
     };
     let by = keys.verify(upload.component, upload.signature).map_err(|error| failed("signature", &[], error))?;
@@ -135,8 +135,9 @@ pub(super) fn run(
 }
 
 /// What to do about a check that failed, where its words do not say it.
-fn advice(check: &str) -> &'static str {
+fn advice(code: &str, check: &str) -> &'static str {
     match check {
+        _ if code.ends_with("_limit") => "",
         "component" => "; `qianmian plugin build` makes one that is",
         "imports" => "; there is no clock, file, network or chance but what the SDK has",
         "world" => "; build it with the SDK that `qianmian plugin new` of this version brings",

@@ -331,7 +331,9 @@ fn earlier(registry: &dyn Registry, name: &str, live: &Release, stock: &Stock) -
     Ok(before
         .filter_map(|document| {
             let stored = Stored::read(document.value).ok()?;
-            stock.release(name, u64::from(document.version), stored).ok()
+            // Of the same component is not looked at: its models need not be loaded for that.
+            let other = stored.1.as_ref().is_none_or(|pins| pins.digest != live.pins.digest);
+            other.then(|| stock.release(name, u64::from(document.version), stored).ok())?
         })
         .find(|before| before.strategy.digest() != live.strategy.digest())
         .map(Arc::new))

@@ -29,7 +29,7 @@ pub struct Release {
     /// What it holds still besides.
     pub pins: Pins,
     /// The models it pins.
-    pub(super) models: Arc<PinnedModels>,
+    pub(crate) models: Arc<PinnedModels>,
     /// Kinds of the fallback.
     pub fallback_kinds: Vec<ItemKind>,
     /// What ran before with another component: it answers while this one's breaker is open.
