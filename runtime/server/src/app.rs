@@ -175,7 +175,7 @@ impl App {
 
     /// Every shipped strategy gets a scenario of its own name, so that a new shop has pages from its first item on.
     fn default_scenarios(&self) -> anyhow::Result<()> {
-        for plugin in self.plugins.list() {
+        for plugin in self.plugins.shipped() {
             if plugin.name == "compose" || plugin.strategy().is_err() || self.scenarios.ever(&plugin.name)? {
                 continue;
             }

@@ -107,10 +107,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::CheckModel { cpu_seconds, memory } => return Ok(crate::model_check::child(cpu_seconds, memory)),
         _ => {}
     }
+    // Who serves wants to know what happens; whoever typed another command wants its answer.
+    let usual = if matches!(cli.command, Command::Serve(_) | Command::Demo(_)) { "warn,qianmian=info" } else { "warn" };
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("QIANMIAN_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,qianmian=info")),
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual)),
         )
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)

@@ -355,8 +355,19 @@ impl Plugins {
     /// Every version of every strategy, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Plugin>> {
+        self.those(|_| true)
+    }
+
+    /// Every version of what ships with the product, by name.
+    #[must_use]
+    pub fn shipped(&self) -> Vec<Arc<Plugin>> {
+        self.those(|installed| installed.shipped)
+    }
+
+    fn those(&self, which: impl Fn(&Installed) -> bool) -> Vec<Arc<Plugin>> {
         let live = self.live.load();
-        let mut all: Vec<_> = live.values().flatten().map(|installed| Arc::clone(&installed.plugin)).collect();
+        let found = live.values().flatten().filter(|installed| which(installed));
+        let mut all: Vec<_> = found.map(|installed| Arc::clone(&installed.plugin)).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
