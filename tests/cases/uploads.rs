@@ -2,7 +2,7 @@
 
 use qianmian::Config;
 use qianmian::model_check;
-use qianmian::plugins::{Compiler, Limits, Signature, Upload};
+use qianmian::plugins::{Compiler, Limits, Plugins, Signature, TrustedKeys, Upload};
 use qianmian_host::{Host, HostConfig, with_section};
 use qianmian_models::{Kind, Manifest};
 use qianmian_state::State;
@@ -137,37 +137,32 @@ fn a_compiler_that_takes_too_much_is_ended() {
 
 #[test]
 fn an_upload_is_tried_in_a_process_of_its_own() {
-    let (trap, folder) = (std::fs::read(built("hostile").join("trap.wasm")).expect("built"), tempfile::tempdir());
-    let folder = folder.expect("a folder");
-    let put = |compiler: PathBuf| {
-        let config = Config { compiler: Some(compiler), ..Config::default() };
-        let server = Server::with(config, State::in_memory().expect("a state"));
-        server.send("PUT", "/v1/plugins/trap/versions/1.0.0", WASM, &trap)
+    let trap = std::fs::read(built("hostile").join("trap.wasm")).expect("built");
+    let folder = tempfile::tempdir().expect("a folder");
+    let upload = |program: PathBuf| {
+        let state = Arc::new(State::in_memory().expect("a state"));
+        let compiler = compiler(Some(program), folder.path());
+        let plugins = Plugins::load(compiler, TrustedKeys::default(), state).expect("no strategies");
+        plugins.upload(&Upload { name: "trap", version: "1.0.0", component: &trap, signature: None })
     };
-    let reply = put(binary());
-    let checks: Vec<&str> =
-        reply.json["checks"].as_array().expect("a report").iter().filter_map(|check| check["check"].as_str()).collect();
-    let all =
-        ["signature", "component", "imports", "compiled", "world", "describe", "schema", "identity", "golden", "smoke"];
-    assert_eq!(checks, all, "{}", reply.text);
+    let report = upload(binary()).expect("taken");
+    let checks: Vec<&str> = report.checks.iter().map(|check| check.check.as_str()).collect();
+    let before = ["signature", "component", "imports", "compiled", "world", "describe", "schema", "identity", "golden"];
+    assert_eq!(checks, [before.as_slice(), &["smoke"]].concat(), "{report:?}");
 
     // One that ends the process it is tried in: the server goes on, and says where it was.
     let program = folder.path().join("tries");
     let dies = |words: &str| {
         std::fs::write(&program, format!("#!/bin/sh\necho {words} >&2\nkill -9 $$\n")).expect("written");
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
-        let reply = put(program.clone());
-        assert_eq!(reply.status, 422, "{}", reply.text);
-        (
-            reply.json["code"].as_str().unwrap_or_default().to_owned(),
-            reply.json["detail"].as_str().unwrap_or_default().to_owned(),
-        )
+        upload(program.clone()).expect_err("it died")
     };
-    let (code, detail) = dies("smoke");
-    assert_eq!(code, "trial_limit");
-    assert!(detail.contains("check smoke failed") && detail.ends_with("identity, golden)"), "{detail}");
-    assert_eq!(dies("compiled").0, "compile_limit");
-    assert_eq!(dies("who knows").0, "compile_limit");
+    let error = dies("smoke");
+    assert_eq!((error.status.as_u16(), error.code), (422, "trial_limit"), "{error}");
+    let told = format!("(passed before it: {})", before.join(", "));
+    assert!(error.detail.starts_with("check smoke failed: ") && error.detail.ends_with(&told), "{error}");
+    assert_eq!(dies("compiled").code, "compile_limit");
+    assert_eq!(dies("who knows").code, "compile_limit");
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn words(schema: &Value, error: &ValidationError<'_>) -> String {
     }
 }
 
-/// Choices that are told apart by the one member each must have, of which there is none.
+/// Choices that are told apart by the one member each must have: there is none of them, or more than one.
 fn unmet(error: &ValidationError<'_>) -> Option<String> {
     let member = |branch: &Vec<ValidationError<'static>>| {
         branch.iter().find_map(|error| match error.kind() {
@@ -81,13 +81,20 @@ fn unmet(error: &ValidationError<'_>) -> Option<String> {
             _ => None,
         })
     };
-    let known: Vec<String> = choices(error)?.iter().map(member).collect::<Option<_>>()?;
-    let got = match error.instance().as_object() {
-        Some(object) if object.is_empty() => "nothing".to_owned(),
-        Some(object) => object.keys().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(" and "),
-        None => error.instance().to_string(),
-    };
-    Some(format!("{got} stands here: one of {} is expected", known.join(", ")))
+    let known: Option<Vec<String>> = choices(error)?.iter().map(member).collect();
+    let got =
+        error.instance().as_object().map(|object| object.keys().map(|key| format!("{key:?}")).collect::<Vec<_>>());
+    match (known, got) {
+        (Some(known), got) => {
+            let got = got.map_or_else(|| error.instance().to_string(), |keys| keys.join(" and "));
+            let got = if got.is_empty() { "nothing" } else { &got };
+            Some(format!("{got} stands here: one of {} is expected", known.join(", ")))
+        }
+        (None, Some(keys)) if keys.len() > 1 => {
+            Some(format!("{} stand here together: each is expected in a place of its own", keys.join(" and ")))
+        }
+        _ => None,
+    }
 }
 
 /// A place for people: `/shelves/0/steps/2/cap` is `shelves #1, steps #3, cap`.
@@ -160,7 +167,7 @@ mod tests {
             assert!(told[0].starts_with(want), "{step}: {}\nwant {want}", told[0]);
         }
         let two = told(json!({ "keep": "true", "take": 3 }));
-        assert!(two[0].contains("was unexpected") && two[0].contains("known: "), "{two:?}");
+        assert!(two[0].starts_with("shelves #1, steps #2: \"keep\" and \"take\" stand here together"), "{two:?}");
         assert_eq!(told(json!({ "take": 3 })), Vec::<String>::new());
     }
 }
