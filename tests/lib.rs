@@ -62,14 +62,15 @@ pub fn javascript_builder() -> Option<PathBuf> {
     None
 }
 
-/// The `qianmian` binary of this build.
+/// The `qianmian` binary beside these tests.
 ///
 /// # Panics
 /// When it was not built.
 #[must_use]
 pub fn binary() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let path = target.join("debug").join("qianmian");
+    // Tests are in `deps`, in the folder of their profile.
+    let own = std::env::current_exe().expect("a path");
+    let path = own.ancestors().nth(2).expect("a folder").join("qianmian");
     assert!(path.is_file(), "{} is missing: `cargo xtask test` builds it first", path.display());
     path
 }

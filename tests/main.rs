@@ -22,6 +22,8 @@ mod javascript;
 mod learning;
 #[path = "cases/models.rs"]
 mod models;
+#[path = "cases/pins.rs"]
+mod pins;
 #[path = "cases/recommend.rs"]
 mod recommend;
 #[path = "cases/refusals.rs"]

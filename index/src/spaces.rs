@@ -96,6 +96,16 @@ impl Spaces {
         self.cells.load().get(name).map(|cell| cell.live.load_full())
     }
 
+    /// Takes a space out; searches under way finish. False when there is none.
+    pub fn remove(&self, name: &str) -> bool {
+        let before = self.cells.rcu(|cells| {
+            let mut cells = Cells::clone(cells);
+            cells.remove(name);
+            cells
+        });
+        before.contains_key(name)
+    }
+
     /// The names of the spaces, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

@@ -35,7 +35,13 @@ fn from_an_empty_folder_to_a_live_page() {
     assert_eq!(lines.len(), 2, "nobody and ann");
     for line in &lines {
         assert!(line.good(), "{line:?}");
-        assert!(line.fuel > 0.0 && line.fuel < 5.0 && line.memory < 10.0 && line.host_calls < 20.0, "{line:?}");
+        assert!(
+            line.percent["fuel"] > 0.0
+                && line.percent["fuel"] < 5.0
+                && line.percent["memory"] < 10.0
+                && line.percent["host_calls"] < 20.0,
+            "{line:?}"
+        );
     }
     assert_eq!(lines[1].page[0].1[0], "p07", "ann buys it again: {lines:?}");
     let refused = trial(json!({ "most_expensive": "cheap" })).expect_err("parameters that do not fit");
@@ -68,7 +74,7 @@ fn tagger(folder: &Path, server: &Server) {
     let visitors = vec!["ann".to_owned(), "cy".to_owned()];
     let trial = Trial { plugin, parameters: json!({ "expensive": 30 }), visitors, items: Vec::new(), limit: 5 };
     let lines = run(&server.app, &trial).expect("a trial");
-    assert!(lines.iter().all(|line| line.good() && line.fuel < 1.0), "{lines:?}");
+    assert!(lines.iter().all(|line| line.good() && line.percent["fuel"] < 1.0), "{lines:?}");
     assert!(lines[1].page[0].1.is_empty() && lines[2].page[0].1 == ["premium"], "{lines:?}");
 
     let reply = server.send("PUT", "/v1/plugins/tastes/versions/0.1.0", "application/wasm", &bytes);

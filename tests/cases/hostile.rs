@@ -1,7 +1,9 @@
 //! Hostile strategies through the whole server: the fallback answers, says why, and nobody else notices.
 
+use qianmian::Config;
 use qianmian_components::{Case, Expected, Parts, case, component};
-use qianmian_tests::{Reply, Server, served};
+use qianmian_state::State;
+use qianmian_tests::{Reply, Server, binary, served};
 use serde_json::{Value, json};
 
 const WASM: &str = "application/wasm";
@@ -40,8 +42,10 @@ const REFUSED: [&str; 12] = [
     "trap-unreachable",
 ];
 
+/// A shop that tries uploads in a process of their own, as a server does.
 fn shop() -> Server {
-    let server = Server::empty();
+    let config = Config { compiler: Some(binary()), ..Config::default() };
+    let server = Server::with(config, State::in_memory().expect("a state"));
     server.items(&(0..30).map(|n| json!({ "id": format!("p{n}"), "price": n })).collect::<Vec<_>>());
     server
 }

@@ -1,7 +1,8 @@
-//! Strategies in JavaScript and TypeScript: the twins of a Rust one, and how mistakes reach their author.
+//! Strategies and taggers in JavaScript and TypeScript: the twins of Rust ones, and how mistakes reach their author.
 
 use qianmian::authoring::{Kind, Language, Line, Trial, build, build_with, create, run};
 use qianmian::demo::{PERSONAS, Scale, fill};
+use qianmian::plugins::golden;
 use qianmian_tests::{Server, javascript_builder, root};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -46,7 +47,10 @@ fn the_twins_give_the_same_pages() {
             assert_eq!(pages(&lines), pages(&expected), "{} with {parameters}", twin.display());
             for line in lines {
                 assert!(line.good(), "{line:?}");
-                assert!(line.fuel < 25.0 && line.memory < 50.0 && line.host_calls < 20.0, "{line:?}");
+                assert!(
+                    line.percent["fuel"] < 25.0 && line.percent["memory"] < 50.0 && line.percent["host_calls"] < 20.0,
+                    "{line:?}"
+                );
             }
         }
     }
@@ -57,6 +61,68 @@ fn the_twins_give_the_same_pages() {
     server.scenario("summer", json!({ "strategy": "summer", "parameters": { "most_expensive": 300 } }));
     let answer = server.recommend(json!({ "scenario": "summer", "limit": 5 })).json;
     assert_eq!((&answer["strategy"]["name"], &answer["fallback"]), (&json!("summer"), &json!(null)), "{answer}");
+}
+
+#[test]
+fn taggers_in_every_language_give_the_same_tags() {
+    let Some(builder) = javascript_builder() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let project = |language, name: &str| {
+        let project = folder.path().join(name);
+        create("tastes", &project, language, Kind::Tagger).expect("a project");
+        project
+    };
+    let rust = project(Language::Rust, "rust");
+    std::fs::copy(root().join("Cargo.lock"), rust.join("Cargo.lock")).expect("copied");
+    let rust = build(&rust).expect("it builds as it is");
+    let (javascript, typescript) = (project(Language::Js, "js"), project(Language::Ts, "ts"));
+    let twins = [&javascript, &typescript].map(|project| build_with(&builder, project).expect("it builds as it is"));
+
+    let server = Server::empty();
+    fill(&server.app, 7, Scale::SMALL).expect("items and events are taken");
+    for parameters in [json!({}), json!({ "expensive": 20, "away_days": 1 }), json!({ "expensive": 0 })] {
+        let expected = try_out(&server, &rust, parameters.clone());
+        assert!(expected.len() > 4 && expected.iter().all(Line::good), "{expected:?}");
+        for twin in &twins {
+            let lines = try_out(&server, twin, parameters.clone());
+            assert_eq!(pages(&lines), pages(&expected), "{} with {parameters}", twin.display());
+            assert!(lines.iter().all(|line| line.good() && line.percent["fuel"] < 25.0), "{lines:?}");
+        }
+    }
+
+    // Uploaded, which asks it about as many visitors at once as a server does, and put to work.
+    let plugin = server.app.plugins.try_out(&std::fs::read(&twins[0]).expect("a component")).expect("a tagger");
+    let (bytes, cases) =
+        golden::bundle(&javascript.join("golden"), &std::fs::read(&twins[0]).expect("a component"), &plugin, false)
+            .expect("the golden case of the template");
+    assert_eq!(cases, 1);
+    let reply = server.send("PUT", "/v1/plugins/tastes/versions/0.1.0", "application/wasm", &bytes);
+    assert_eq!((reply.status, &reply.json["tags"]), (200, &json!(["premium", "away"])), "{}", reply.text);
+    let spec = json!({ "kind": "code", "plugin": "tastes", "parameters": { "expensive": 0 } }).to_string();
+    let reply = server.send("PUT", "/v1/tags/taste", "application/json", spec.as_bytes());
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    server.app.state.folds.audience.wait();
+    let tags = server.get(&format!("/v1/visitors/{}", PERSONAS[0].id)).json["tags"].to_string();
+    assert!(tags.contains("taste:premium"), "{tags}");
+
+    // Without a host, and wrong.
+    std::fs::write(typescript.join("test/sdk.test.js"), include_str!("sdk-tagger.test.js")).expect("written");
+    let said = |command: &str, project: &Path| {
+        let output = Command::new(&builder).arg(command).arg(project).output().expect("it starts");
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
+    };
+    let text = said("test", &typescript);
+    assert!(text.contains("ok one look is no taste") && text.contains("4 passed, 0 failed"), "{text}");
+    let module = javascript.join("src/tagger.js");
+    let source = std::fs::read_to_string(&module).expect("a module");
+    std::fs::write(&module, format!("import {{ Page }} from \"qianmian\";\n{source}")).expect("written");
+    assert!(said("build", &javascript).contains("a component is a strategy or a tagger"));
+    std::fs::write(&module, source.replace("export default", "export const it =")).expect("written");
+    assert!(said("build", &javascript).contains("src/tagger.js exports no tagger"));
+    std::fs::write(&module, source.replace("item.price\"]", "item.title\"]")).expect("written");
+    let component = build_with(&builder, &javascript).expect("it builds");
+    let fault = try_out(&server, &component, json!({})).swap_remove(1).fault;
+    assert!(fault.contains("item.price") && fault.contains("(src/tagger.js:16:"), "{fault}");
 }
 
 /// A project where, in one file, some words are others.

@@ -68,7 +68,7 @@ fn a_mistake_in_a_filter_is_refused_before_it_is_live() {
     let put = |body: String| server.send("PUT", "/v1/scenarios/s", "application/json", body.as_bytes());
     assert_eq!(put(compose("item.price < 5.0")).status, 200);
     for wrong in ["item.price <", "item.prise < 5.0", "foo(1)"] {
-        problem(&put(compose(wrong)), 422, "refused_by_strategy", "shelf 1, step 2");
+        problem(&put(compose(wrong)), 422, "refused_by_strategy", "shelf 1, step 2, keep: ");
     }
     let home = json!({ "strategy": "home", "parameters": { "keep": "item.prise < 5.0" } }).to_string();
     problem(&put(home), 422, "refused_by_strategy", "prise");

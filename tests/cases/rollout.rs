@@ -45,7 +45,10 @@ fn a_canary_that_traps_takes_itself_out() {
     let scenario = server.get("/v1/scenarios/s").json;
     assert_eq!((&scenario["release"], &scenario["candidate"]["running"]), (&json!(1), &json!(false)), "{scenario}");
     let timeline = scenario["candidate"]["timeline"].to_string();
-    assert!(timeline.contains("taken out: fault rate 1.000"), "{timeline}");
+    assert!(
+        timeline.contains("taken out: fault rate 1.000 over 0.02 after 10 answers, 10 strategy_trap"),
+        "{timeline}"
+    );
     assert!(server.get("/metrics").text.contains("qianmian_rollbacks_total{scenario=\"s\"} 1"));
 }
 

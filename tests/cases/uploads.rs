@@ -2,7 +2,7 @@
 
 use qianmian::Config;
 use qianmian::model_check;
-use qianmian::plugins::{Compiler, Limits, Signature, Upload};
+use qianmian::plugins::{Compiler, Limits, Plugins, Signature, TrustedKeys, Upload};
 use qianmian_host::{Host, HostConfig, with_section};
 use qianmian_models::{Kind, Manifest};
 use qianmian_state::State;
@@ -133,6 +133,36 @@ fn a_compiler_that_takes_too_much_is_ended() {
     assert_eq!(limited(Limits { wall: Duration::from_millis(1), ..fine }), Some("compile_limit"));
     assert!(begun.elapsed() < Duration::from_secs(20), "it was ended, not waited for");
     assert_eq!(limited(fine), None);
+}
+
+#[test]
+fn an_upload_is_tried_in_a_process_of_its_own() {
+    let trap = std::fs::read(built("hostile").join("trap.wasm")).expect("built");
+    let folder = tempfile::tempdir().expect("a folder");
+    let upload = |program: PathBuf| {
+        let state = Arc::new(State::in_memory().expect("a state"));
+        let compiler = compiler(Some(program), folder.path());
+        let plugins = Plugins::load(compiler, TrustedKeys::default(), state).expect("no strategies");
+        plugins.upload(&Upload { name: "trap", version: "1.0.0", component: &trap, signature: None })
+    };
+    let report = upload(binary()).expect("taken");
+    let checks: Vec<&str> = report.checks.iter().map(|check| check.check.as_str()).collect();
+    let before = ["signature", "component", "imports", "compiled", "world", "describe", "schema", "identity", "golden"];
+    assert_eq!(checks, [before.as_slice(), &["smoke"]].concat(), "{report:?}");
+
+    // One that ends the process it is tried in: the server goes on, and says where it was.
+    let program = folder.path().join("tries");
+    let dies = |words: &str| {
+        std::fs::write(&program, format!("#!/bin/sh\necho {words} >&2\nkill -9 $$\n")).expect("written");
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+        upload(program.clone()).expect_err("it died")
+    };
+    let error = dies("smoke");
+    assert_eq!((error.status.as_u16(), error.code), (422, "trial_limit"), "{error}");
+    let told = format!("(passed before it: {})", before.join(", "));
+    assert!(error.detail.starts_with("check smoke failed: ") && error.detail.ends_with(&told), "{error}");
+    assert_eq!(dies("compiled").code, "compile_limit");
+    assert_eq!(dies("who knows").code, "compile_limit");
 }
 
 #[test]

@@ -67,6 +67,15 @@ impl Spaces {
         Ok(path)
     }
 
+    /// Removes every file of a space.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] when the folder cannot be read or a file not be removed.
+    pub fn forget(space: &str, folder: &Path) -> Result<(), FileError> {
+        let remove = |file: PathBuf| std::fs::remove_file(&file).map_err(|source| FileError::io(&file, source));
+        files(space, folder)?.into_iter().try_for_each(remove)
+    }
+
     /// Serves the newest file of a space that is whole.
     ///
     /// # Errors

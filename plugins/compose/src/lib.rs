@@ -15,13 +15,13 @@
 //!
 //! A shelf begins with `retrieve`; items that stand on an earlier shelf are left out of it. A model or a space that is
 //! not there is passed over: `score` blends all sources instead, `spread` leaves the order. Anything else that is wrong
-//! refuses the request and names its place: `shelf 2, step 3: ...`. A shelf without items is left out.
+//! refuses the request and names its place: `shelf 2, step 3, keep: ...`. A shelf without items is left out.
 
 mod steps;
 
 use qianmian_sdk::prelude::*;
 use serde_json::Value;
-use steps::Step;
+use steps::{SourceSpec, Step};
 
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -83,12 +83,16 @@ impl Strategy for Compose {
 fn run(number: usize, shelf: &ShelfSpec, kinds: &[ItemKind], page: &Page) -> Result<Set> {
     let mut set = None;
     for (at, step) in shelf.steps.iter().enumerate() {
-        let place = |error: Error| error.at(&format!("shelf {number}, step {}", at + 1));
+        let name = step.as_object().and_then(|step| step.keys().next()).map_or("", String::as_str);
+        let place = |error: Error| error.at(&format!("shelf {number}, step {}, {name}", at + 1));
         let step = Step::read(step).map_err(place)?;
         match (&set, step) {
             (None, Step::Retrieve(sources)) => {
-                let sources = sources.into_iter().map(|source| source.build(kinds)).collect::<Result<Vec<_>>>();
-                let found = sources.and_then(Set::retrieve).map_err(place)?;
+                let built = |(at, source): (usize, &SourceSpec)| {
+                    source.build(kinds).map_err(|error| place(error.at(&format!("source {}", at + 1))))
+                };
+                let sources = sources.iter().enumerate().map(built).collect::<Result<Vec<_>>>()?;
+                let found = Set::retrieve(sources).map_err(place)?;
                 found.without(page.rows());
                 set = Some(found);
             }

@@ -34,7 +34,7 @@ pub(crate) struct Call {
     pub host_calls: u32,
     pub sets_made: u32,
     pub log: Vec<String>,
-    log_bytes: usize,
+    pub log_bytes: usize,
     pub steps: Vec<Step>,
     pub degraded: Vec<String>,
 }

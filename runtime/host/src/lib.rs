@@ -29,7 +29,7 @@ pub use code::CodeKey;
 pub use engine::{Host, HostConfig};
 pub use fault::{Fault, LoadError};
 pub use inspect::{section, with_section};
-pub use limits::{Limits, Usage};
+pub use limits::{Limits, NEAR_LIMIT, Usage};
 pub use needs::Needs;
 pub use program::Program;
 pub use strategy::{Description, Outcome, Step, Strategy};

@@ -69,6 +69,29 @@ pub struct Usage {
     pub memory: usize,
     /// Calls into the host.
     pub host_calls: u32,
+    /// Candidate sets made.
+    pub sets: u32,
+    /// Bytes of log lines kept.
+    pub log_bytes: usize,
     /// The part of `wall` that made the store and the instance.
     pub instantiate: Duration,
+}
+
+/// The share of a budget from which on its author and whoever watches are told.
+pub const NEAR_LIMIT: f64 = 0.8;
+
+impl Usage {
+    /// The share of each budget that was used, by its name; 1 is all of it.
+    #[must_use]
+    pub fn shares(&self, limits: &Limits) -> [(&'static str, f64); 6] {
+        let share = |used: f64, most: f64| if most > 0.0 { used / most } else { 0.0 };
+        [
+            ("wall", share(self.wall.as_secs_f64(), limits.wall.as_secs_f64())),
+            ("fuel", share(self.fuel as f64, limits.fuel as f64)),
+            ("memory", share(self.memory as f64, limits.memory as f64)),
+            ("host_calls", share(f64::from(self.host_calls), f64::from(limits.host_calls))),
+            ("sets", share(f64::from(self.sets), f64::from(limits.sets))),
+            ("log", share(self.log_bytes as f64, limits.log_bytes as f64)),
+        ]
+    }
 }

@@ -36,7 +36,8 @@ pub(crate) fn run<I, T>(
     let wall = begun.elapsed();
     let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
     let State { call, memory, .. } = store.into_data();
-    let usage = Usage { fuel, wall, memory: memory.peak, host_calls: call.host_calls, instantiate };
+    let (host_calls, sets, log_bytes) = (call.host_calls, call.sets_made, call.log_bytes);
+    let usage = Usage { fuel, wall, memory: memory.peak, host_calls, sets, log_bytes, instantiate };
     Ended { result: result.map_err(|error| Fault::of(&error, &limits, call.log.last())), usage, call }
 }
 

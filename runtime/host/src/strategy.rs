@@ -103,6 +103,18 @@ impl Strategy {
         &self.description
     }
 
+    /// Whether it may score with this model: its needs name it, and so does what it is allowed.
+    #[must_use]
+    pub fn may_score(&self, model: &str) -> bool {
+        self.grants.model(model).is_ok()
+    }
+
+    /// Whether it may search this embedding space.
+    #[must_use]
+    pub fn may_search(&self, space: &str) -> bool {
+        self.grants.space(space).is_ok()
+    }
+
     /// Composes a page in a store of its own. `parameters` is JSON that fits the description's schema. Blocks the
     /// thread for up to `limits.wall` and the host operation then under way; never panics on what a strategy does.
     #[must_use]

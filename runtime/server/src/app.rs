@@ -7,14 +7,14 @@ use crate::config::Config;
 use crate::embeddings::EmbeddingStore;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
-use crate::ml::ModelStore;
+use crate::ml::{ModelReport, ModelStore};
 use crate::plugins::{Compiler, Plugins, TrustedKeys};
 use crate::pool::CpuPool;
 use crate::reach::{Filters, LiveReach, VisitorVectors};
 use crate::recommend::ground::LiveGround;
 use crate::recommend::{compose, now_ms};
 use crate::replay::CaptureWriter;
-use crate::scenario::{Release, ScenarioSpec, Scenarios};
+use crate::scenario::{Release, ScenarioSpec, Scenarios, Stock};
 use anyhow::Context;
 use qianmian_core::{ItemRow, Reach, Request, RequestContext, Visitor};
 use qianmian_host::{Host, HostConfig};
@@ -31,7 +31,7 @@ pub struct App {
     /// Embedding spaces.
     pub embeddings: Arc<EmbeddingStore>,
     /// Models.
-    pub models: ModelStore,
+    pub models: Arc<ModelStore>,
     /// Strategies.
     pub plugins: Arc<Plugins>,
     /// Scenarios.
@@ -79,9 +79,11 @@ impl App {
         tracing::info!(new, folder = %config.plugins.display(), "bundled strategies");
         let spaces = Arc::new(Spaces::new());
         let vectors = Arc::new(VisitorVectors::default());
-        let models = ModelStore::load(Arc::clone(&state), config.compiler.clone())?;
+        let models = Arc::new(ModelStore::load(Arc::clone(&state), config.compiler.clone())?);
         let embeddings = EmbeddingStore::load(Arc::clone(&state), Arc::clone(&spaces), Arc::clone(&vectors))?;
-        let scenarios = Scenarios::load(Arc::clone(&state), &plugins)?;
+        let stock =
+            Stock { plugins: Arc::clone(&plugins), models: Arc::clone(&models), embeddings: Arc::clone(&embeddings) };
+        let scenarios = Scenarios::load(Arc::clone(&state), stock)?;
         if let Some(at) = config.frozen_clock {
             state.folds.audience.freeze(at);
         }
@@ -124,17 +126,17 @@ impl App {
     /// As [`Scenarios::put`], and 422 `refused_by_strategy` with the strategy's words.
     pub fn put_scenario(&self, name: &str, spec: ScenarioSpec) -> Result<Arc<Release>, ApiError> {
         self.check_scenario(name, &spec)?;
-        self.scenarios.put(name, spec, &self.plugins)
+        self.scenarios.put(name, spec)
     }
 
     /// The checks of [`Self::put_scenario`].
     pub(crate) fn check_scenario(&self, name: &str, spec: &ScenarioSpec) -> Result<(), ApiError> {
-        let release = Scenarios::check(name, spec.clone(), &self.plugins)?;
+        let release = self.scenarios.check(name, spec.clone())?;
         let some: Vec<ItemRow> = self.state.catalogue.current().live_rows().take(3).collect();
         let run = |items: Vec<ItemRow>| {
             let request = Request { scenario: name.to_owned(), items, limit: 20, ..Request::default() };
             let ctx = Arc::new(RequestContext::new(request, Arc::new(Visitor::default()), now_ms(), 1));
-            let composed = compose(self, &self.reach, &LiveGround::new(self), &release, &ctx);
+            let composed = compose(self, &release.reach(&self.reach), &LiveGround::new(self), &release, &ctx);
             composed.answer.fallback.filter(|f| f.code == "strategy_reject").map(|_| composed.fault)
         };
         if let (false, Some(_), Some(fault)) = (some.is_empty(), run(Vec::new()), run(some.clone())) {
@@ -143,14 +145,42 @@ impl App {
         Ok(())
     }
 
+    /// Takes a version of a strategy or a tagger out.
+    ///
+    /// # Errors
+    /// 404 `unknown_strategy`; 409 `in_use` when a release or a tag holds it, 409 `shipped`.
+    pub fn delete_plugin(&self, name: &str, version: &str) -> Result<(), ApiError> {
+        self.plugins.delete(name, version, |plugin| {
+            let held = self.scenarios.holds(plugin.program.digest())?;
+            held.map_or_else(|| self.audiences.runs(name, version), |held| Ok(Some(held)))
+        })
+    }
+
+    /// Takes an embedding space out.
+    ///
+    /// # Errors
+    /// 404 `unknown_space`; 409 `in_use` when a scenario's parameters or the features of a model name it.
+    pub fn delete_space(&self, space: &str) -> Result<(), ApiError> {
+        let of_space = format!(".{space}");
+        let reads = |model: &ModelReport| model.features.iter().any(|feature| feature.ends_with(&of_space));
+        let model = || self.models.list().into_iter().find(reads);
+        let named = self.scenarios.names(space);
+        let named = named.or_else(|| model().map(|model| format!("model {:?} has features of it", model.name)));
+        if let Some(by) = named.filter(|_| self.embeddings.has(space)) {
+            let detail = format!("the embedding space {space:?} is in use: {by}");
+            return Err(ApiError::conflict("in_use", detail));
+        }
+        self.embeddings.delete(space)
+    }
+
     /// Every shipped strategy gets a scenario of its own name, so that a new shop has pages from its first item on.
     fn default_scenarios(&self) -> anyhow::Result<()> {
-        for plugin in self.plugins.list() {
+        for plugin in self.plugins.shipped() {
             if plugin.name == "compose" || plugin.strategy().is_err() || self.scenarios.ever(&plugin.name)? {
                 continue;
             }
             let spec: ScenarioSpec = serde_json::from_value(serde_json::json!({ "strategy": plugin.name }))?;
-            if let Err(error) = self.scenarios.put(&plugin.name, spec, &self.plugins) {
+            if let Err(error) = self.scenarios.put(&plugin.name, spec) {
                 tracing::warn!(scenario = plugin.name, %error, "no default scenario");
             }
         }

@@ -275,6 +275,20 @@ impl Audiences {
         })
     }
 
+    /// Which tag a version of a tagger makes, where there is one.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn runs(&self, tagger: &str, of_version: &str) -> Result<Option<String>, ApiError> {
+        let tags = self.state.registry.list(TAG).map_err(ApiError::internal)?.into_iter();
+        let mut tags = tags.filter_map(|document| Some((document.name.clone(), tag_of(document).ok()?)));
+        let found = tags.find(|(_, spec)| match spec {
+            TagSpec::Code { plugin, version, .. } => plugin == tagger && version.as_deref() == Some(of_version),
+            _ => false,
+        });
+        Ok(found.map(|(name, _)| format!("tag {name:?} is made by it")))
+    }
+
     /// Creates or changes a tag; everybody is labelled anew in the background.
     ///
     /// # Errors

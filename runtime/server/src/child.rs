@@ -13,6 +13,8 @@ const REFUSED: u8 = 3;
 /// Bytes of an answer that are read; more than any of them has.
 const MOST_ANSWER: u64 = 256 << 20;
 const MOST_WORDS: u64 = 4_000;
+/// The memory that a component starts with is a file in memory, and the only one a child may write.
+const LARGEST_FILE: u64 = 64 << 20;
 
 /// What a child may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +96,22 @@ fn read_some(from: impl Read, most: u64) -> Vec<u8> {
     bytes
 }
 
+/// A head in JSON, as [`split`] takes it off again, for the bytes behind it.
+pub(crate) fn head(head: &impl serde::Serialize) -> serde_json::Result<Vec<u8>> {
+    let text = serde_json::to_vec(head)?;
+    Ok([(text.len() as u64).to_le_bytes().as_slice(), &text].concat())
+}
+
+/// A head, and the bytes behind it.
+///
+/// # Errors
+/// When it is cut off or another one.
+pub(crate) fn split<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<(T, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>().context("there is no head")?;
+    let (head, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length))?).context("it is cut off")?;
+    Ok((serde_json::from_slice(head)?, rest))
+}
+
 /// The child's side: limits itself, hands standard input to `work`, and answers with what that gives or refuses.
 #[expect(clippy::print_stderr, reason = "the parent reads it")]
 pub(crate) fn serve<E: std::fmt::Display>(
@@ -127,7 +145,7 @@ fn limit(cpu_seconds: u64, memory: u64) -> anyhow::Result<()> {
     for (resource, most) in [
         (Resource::CPU, cpu_seconds),
         (Resource::DATA, memory),
-        (Resource::FSIZE, 0),
+        (Resource::FSIZE, LARGEST_FILE),
         (Resource::CORE, 0),
         (Resource::NOFILE, 64),
     ] {

@@ -3,14 +3,16 @@
 use crate::error::ApiError;
 use crate::plugins::Plugins;
 use qianmian_core::{ColumnValues, Columns, ItemRow, ReachError, RequestContext, TagRule, TimeMs, Visitor};
-use qianmian_host::{Limits, Tagger};
+use qianmian_host::{Fault, Limits, Tagger};
 use qianmian_state::{Folds, State};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Visitors of one call, and what it may take: folding waits while visitors are tagged.
-const BATCH: usize = 1_000;
+/// Visitors of one call, and what it may take: folding waits while visitors are tagged. Where so many are too much, because
+/// they did a lot, half of them are asked about, and so on down to the least.
+pub(crate) const BATCH: usize = 1_000;
+const LEAST: usize = 100;
 const WALL: Duration = Duration::from_millis(50);
 
 /// Makes rules of taggers.
@@ -48,16 +50,35 @@ struct Code {
     columns: Arc<dyn Columns>,
 }
 
+impl Code {
+    /// Adds what these visitors are given.
+    fn ask(&self, visitors: &[&Visitor], now: TimeMs, values: &mut [Vec<Arc<str>>]) -> Result<(), Fault> {
+        let limits = Limits { wall: WALL, ..Limits::default() };
+        match self.tagger.tag(visitors, now, &self.columns, &self.parameters, &limits).tags {
+            Ok(given) => {
+                for (name, visitors) in self.names.iter().zip(given) {
+                    visitors.into_iter().for_each(|at| values[at as usize].push(Arc::clone(name)));
+                }
+                Ok(())
+            }
+            Err(Fault::Timeout { .. } | Fault::OutOfFuel { .. } | Fault::MemoryLimit { .. })
+                if visitors.len() > LEAST =>
+            {
+                let half = visitors.len() / 2;
+                let ((first, rest), (one, other)) = (visitors.split_at(half), values.split_at_mut(half));
+                self.ask(first, now, one)?;
+                self.ask(rest, now, other)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
 impl qianmian_core::Tagger for Code {
     fn values(&self, visitors: &[&Visitor], now: TimeMs) -> Result<Vec<Vec<Arc<str>>>, String> {
-        let limits = Limits { wall: WALL, ..Limits::default() };
         let mut values: Vec<Vec<Arc<str>>> = vec![Vec::new(); visitors.len()];
         for (batch, values) in visitors.chunks(BATCH).zip(values.chunks_mut(BATCH)) {
-            let tagged = self.tagger.tag(batch, now, &self.columns, &self.parameters, &limits);
-            let given = tagged.tags.map_err(|fault| format!("{fault} ({})", fault.code()))?;
-            for (name, visitors) in self.names.iter().zip(given) {
-                visitors.into_iter().for_each(|at| values[at as usize].push(Arc::clone(name)));
-            }
+            self.ask(batch, now, values).map_err(|fault| format!("{fault} ({})", fault.code()))?;
         }
         Ok(values)
     }

@@ -63,7 +63,7 @@ impl Default for Config {
             plugins: default_plugins(),
             compose_threads: 0,
             compose_queue: 256,
-            strategy_wall_ms: 50,
+            strategy_wall_ms: 10,
             max_body: 256 << 20,
             max_limit: 1_000,
             max_unknown_items: 1_000_000,

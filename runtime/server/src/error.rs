@@ -55,6 +55,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
+    /// 409: it stands against what is there.
+    #[must_use]
+    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
     /// 422: well-formed, but not acceptable.
     #[must_use]
     pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {

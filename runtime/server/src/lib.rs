@@ -31,6 +31,7 @@ pub mod recommend;
 pub mod replay;
 pub mod rollout;
 pub mod scenario;
+mod shape;
 pub mod storefront;
 pub mod training;
 

@@ -2,6 +2,7 @@
 
 use crate::error::ApiError;
 use crate::http::body;
+use crate::shape;
 use anyhow::Context;
 use qianmian_models::{Manifest, manifest_schema};
 use serde_json::Value;
@@ -11,8 +12,9 @@ use std::sync::LazyLock;
 /// Mistakes that are told at most.
 const TOLD: usize = 5;
 
+static SCHEMA: LazyLock<Value> = LazyLock::new(manifest_schema);
 static VALIDATOR: LazyLock<Result<jsonschema::Validator, String>> =
-    LazyLock::new(|| jsonschema::validator_for(&manifest_schema()).map_err(|error| error.to_string()));
+    LazyLock::new(|| jsonschema::validator_for(&SCHEMA).map_err(|error| error.to_string()));
 
 /// Reads a manifest that came as JSON, and golden answers where they came by themselves.
 ///
@@ -53,14 +55,8 @@ pub fn read_file(path: &Path) -> anyhow::Result<Manifest> {
 fn check(document: &Value) -> Result<Option<String>, ApiError> {
     let validator =
         VALIDATOR.as_ref().map_err(|error| ApiError::internal(format!("the manifest's schema: {error}")))?;
-    let wrong: Vec<String> = validator
-        .iter_errors(document)
-        .take(TOLD)
-        .map(|error| {
-            let said: String = error.to_string().chars().take(300).collect();
-            format!("{}: {said}", place(&error.instance_path().to_string()))
-        })
-        .collect();
+    let wrong = shape::mistakes(&SCHEMA, validator, document, TOLD);
+    let wrong: Vec<String> = wrong.iter().map(|m| format!("{}: {}", place(&m.place), m.words)).collect();
     Ok((!wrong.is_empty()).then(|| format!("{} (`qianmian model schema` prints what fits)", wrong.join("; "))))
 }
 

@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 use qianmian_core::TimeMs;
 use qianmian_models::{Kind, Manifest, Model, Models, Served};
 use qianmian_state::{CaptureFilter, State};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use utoipa::ToSchema;
 
 const KIND: &str = "model";
@@ -46,6 +47,9 @@ pub struct ModelReport {
     pub kind: String,
     /// Its feature columns; empty for encoders.
     pub features: Vec<String>,
+    /// Scenarios whose live release pins another version: a new release of theirs takes this one up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in: Vec<String>,
 }
 
 /// A model that was just taken.
@@ -71,6 +75,7 @@ impl ModelReport {
             digest: served.digest.clone(),
             kind: served.model.manifest().kind.to_string(),
             features: served.model.features().to_vec(),
+            not_in: Vec::new(),
         }
     }
 }
@@ -83,6 +88,8 @@ pub struct ModelStore {
     program: Option<PathBuf>,
     /// One at a time: the limits are for all of them together.
     turn: Mutex<()>,
+    /// Versions that releases pin, as long as they do.
+    pinned: Mutex<FxHashMap<(String, String), Weak<Served>>>,
 }
 
 impl ModelStore {
@@ -92,7 +99,7 @@ impl ModelStore {
     /// # Errors
     /// When the registry cannot be read.
     pub fn load(state: Arc<State>, program: Option<PathBuf>) -> anyhow::Result<Self> {
-        let store = Self { state, live: Arc::new(Models::new()), program, turn: Mutex::default() };
+        let store = Self { state, live: Arc::new(Models::new()), program, turn: Mutex::default(), pinned: Mutex::default() };
         for (kind, live) in [(KIND, true), (TRIAL, false)] {
             for document in store.state.registry.list(kind)? {
                 let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
@@ -123,6 +130,30 @@ impl ModelStore {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Served>> {
         self.live.get(name)
+    }
+
+    /// One version of a model, live or not. What is not in memory is loaded.
+    ///
+    /// # Errors
+    /// 422 `unknown_model_version`; 500 when what is stored of it cannot be read.
+    pub fn version(&self, name: &str, version: &str) -> Result<Arc<Served>, ApiError> {
+        let key = (name.to_owned(), version.to_owned());
+        let mut pinned = self.pinned.lock();
+        pinned.retain(|_, held| held.strong_count() > 0);
+        let near = self.live.get(&format!("{name}@{version}"));
+        if let Some(held) = near.or_else(|| pinned.get(&key).and_then(Weak::upgrade)) {
+            pinned.insert(key, Arc::downgrade(&held));
+            return Ok(held);
+        }
+        let history = |kind| self.state.registry.history(kind, name).map_err(ApiError::internal);
+        let known = history(TRIAL)?.into_iter().chain(history(KIND)?);
+        let mut stored = known.filter_map(|document| serde_json::from_value::<Stored>(document.value?).ok());
+        let stored = stored.find(|stored| stored.version == version).ok_or_else(|| {
+            ApiError::unprocessable("unknown_model_version", format!("model {name:?} has no version {version:?}"))
+        })?;
+        let served = self.loaded(&stored)?;
+        pinned.insert(key, Arc::downgrade(&served));
+        Ok(served)
     }
 
     /// Checks a model (structure, and golden rows where it brings some), first in a process of its own, holds it against the
@@ -159,8 +190,7 @@ impl ModelStore {
         let history = |kind| self.state.registry.history(kind, name).map_err(ApiError::internal);
         let mut known = history(KIND)?.into_iter().chain(history(TRIAL)?).filter_map(|document| document.value);
         if known.any(|known| known["version"] == *version && known != json) {
-            return Err(ApiError::new(
-                axum::http::StatusCode::CONFLICT,
+            return Err(ApiError::conflict(
                 "version_exists",
                 format!(
                     "{name} {version} is already here with another file or manifest; versions are immutable: raise it"

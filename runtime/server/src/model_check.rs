@@ -25,9 +25,8 @@ pub fn limits(bytes: usize) -> Limits {
 /// # Errors
 /// 422 `model_refused` with what is wrong, 422 `model_limit` when it crashes or takes too much, 500 when no process starts.
 pub fn check(program: &Path, bytes: &[u8], manifest: &Manifest, limits: Limits) -> Result<(), ApiError> {
-    let text = serde_json::to_vec(manifest).map_err(ApiError::internal)?;
-    let length = (text.len() as u64).to_le_bytes();
-    let ended = child::run(program, COMMAND, &[&length, &text, bytes], limits)
+    let head = child::head(manifest).map_err(ApiError::internal)?;
+    let ended = child::run(program, COMMAND, &[&head, bytes], limits)
         .map_err(|error| ApiError::internal(format!("the check of models does not run: {error}")))?;
     match ended {
         Ended::Done(_) => Ok(()),
@@ -49,14 +48,11 @@ pub fn check(program: &Path, bytes: &[u8], manifest: &Manifest, limits: Limits) 
     }
 }
 
-/// The child: the length of the manifest in 8 bytes, the manifest, the file; nothing on standard output.
+/// The child: the manifest as the head of the file; nothing on standard output.
 #[must_use]
 pub fn child(cpu_seconds: u64, memory: u64) -> ExitCode {
     child::serve(cpu_seconds, memory, |input| {
-        let (length, rest) = input.split_first_chunk::<8>().ok_or_else(|| anyhow::anyhow!("no input"))?;
-        let length = usize::try_from(u64::from_le_bytes(*length))?;
-        let (manifest, bytes) = rest.split_at_checked(length).ok_or_else(|| anyhow::anyhow!("input is cut off"))?;
-        let manifest: Manifest = serde_json::from_slice(manifest)?;
+        let (manifest, bytes) = child::split::<Manifest>(input)?;
         Ok(Model::load(bytes, manifest).map(|_| Vec::new()))
     })
 }

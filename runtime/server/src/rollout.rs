@@ -4,12 +4,12 @@
 use crate::error::ApiError;
 use crate::recommend::Composed;
 use crate::recommend::now_ms;
-use crate::scenario::{Release, ScenarioSpec};
+use crate::scenario::{Pins, Release, ScenarioSpec};
 use parking_lot::Mutex;
 use qianmian_core::TimeMs;
 use qianmian_host::Usage;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -84,6 +84,8 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StoredCandidate {
     pub spec: ScenarioSpec,
+    #[serde(default)]
+    pub pins: Option<Pins>,
     pub plan: Plan,
 }
 
@@ -105,6 +107,8 @@ pub struct Stats {
     pub answers: u64,
     /// Those whose strategy failed.
     pub faults: u64,
+    /// The same by the fault's code: a trap, a budget that was overrun, a wrong page.
+    pub codes: BTreeMap<String, u64>,
     /// Slots it filled, and slots guards took out.
     pub slots: [u64; 2],
     /// Requests composed in shadow.
@@ -185,7 +189,10 @@ impl Candidate {
         let mut stats = self.stats.lock();
         stats.answers += 1;
         stats.since_step += 1;
-        stats.faults += u64::from(composed.answer.fallback.is_some());
+        if let Some(fallback) = &composed.answer.fallback {
+            stats.faults += 1;
+            *stats.codes.entry(fallback.code.clone()).or_default() += 1;
+        }
         stats.slots[0] += composed.answer.shelves.iter().map(|shelf| shelf.slots.len() as u64).sum::<u64>();
         stats.slots[1] += composed.removed.len() as u64;
         // Answers under way when it was taken out come after the judgement.
@@ -198,7 +205,8 @@ impl Candidate {
             [("fault rate", rate, self.plan.max_fault_rate), ("guarded share", guarded, self.plan.max_guarded)]
         {
             if value > most {
-                let reason = format!("{what} {value:.3} over {most} after {} answers", stats.answers);
+                let codes = stats.codes.iter().map(|(code, count)| format!(", {count} {code}")).collect::<String>();
+                let reason = format!("{what} {value:.3} over {most} after {} answers{codes}", stats.answers);
                 stats.say(format!("taken out: {reason}"));
                 stats.share = 0.0;
                 stats.out = true;

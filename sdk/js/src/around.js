@@ -7,9 +7,9 @@ import { show } from "./words.js";
 /** The request under way; null while modules are loaded, which happens once, when the component is built. */
 let current = null;
 
-/** Every call begins here. */
+/** Every call begins here; one without a seed has no randomness. */
 export function begin({ now, seed }) {
-  current = { now, random: (seed % 4294967296) ^ (seed / 4294967296) };
+  current = { now, random: seed === undefined ? undefined : (seed % 4294967296) ^ (seed / 4294967296) };
 }
 
 function now() {
@@ -20,6 +20,9 @@ function now() {
 /** mulberry32 from the request's seed: the same request, the same numbers. */
 function random() {
   if (!current) throw new Error("there is no randomness while the module is loaded: draw numbers inside compose");
+  if (current.random === undefined) {
+    throw new Error("a tagger has no randomness: the same visitor must always get the same tags");
+  }
   let mixed = (current.random = (current.random + 0x6d2b79f5) | 0);
   mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
   mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);

@@ -1,6 +1,6 @@
 //! `qianmian plugin new`: a project that builds; the SDK and the contract come with it.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use std::fs;
 use std::path::Path;
 
@@ -53,6 +53,7 @@ const JAVASCRIPT_SDK: Files = sdk![
     "wit/tagger.wit",
     "js/qianmian.d.ts",
     "js/qianmian.js",
+    "js/src/about.js",
     "js/src/around.js",
     "js/src/candidates.js",
     "js/src/errors.js",
@@ -60,8 +61,11 @@ const JAVASCRIPT_SDK: Files = sdk![
     "js/src/recipe.js",
     "js/src/source.js",
     "js/src/strategy.js",
+    "js/src/tagger.js",
     "js/src/visitor.js",
     "js/src/words.js",
+    "js/tagger.d.ts",
+    "js/tagger.js",
     "js/testing.d.ts",
     "js/testing.js",
 ];
@@ -91,11 +95,19 @@ const SCRIPT: Files = &[
     ("package.json", include_str!("template/js/package.json.txt")),
     ("@CONFIG@", include_str!("template/js/config.json.txt")),
     (".gitignore", "target/\n"),
+];
+const SCRIPT_STRATEGY: Files = &[
     ("README.md", include_str!("template/js/README.md.txt")),
     ("golden/known.json", include_str!("template/golden-known.json.txt")),
     ("golden/stranger.json", include_str!("template/golden-stranger.json.txt")),
     ("src/schema.json", include_str!("template/schema.json.txt")),
     ("test/parameters.test.@END@", include_str!("template/js/parameters.test.txt")),
+];
+const SCRIPT_TAGGER: Files = &[
+    ("README.md", include_str!("template/js/tagger.README.md.txt")),
+    ("golden/known.json", include_str!("template/tagger/golden-known.json.txt")),
+    ("src/schema.json", include_str!("template/tagger/schema.json.txt")),
+    ("test/taste.test.@END@", include_str!("template/js/taste.test.txt")),
 ];
 const JAVASCRIPT: Files = &[
     ("src/strategy.js", include_str!("template/js/strategy.js.txt")),
@@ -105,11 +117,19 @@ const TYPESCRIPT: Files = &[
     ("src/strategy.ts", include_str!("template/js/strategy.ts.txt")),
     ("src/parameters.ts", include_str!("template/js/parameters.ts.txt")),
 ];
+const JAVASCRIPT_TAGGER: Files = &[
+    ("src/tagger.js", include_str!("template/js/tagger.js.txt")),
+    ("src/taste.js", include_str!("template/js/taste.js.txt")),
+];
+const TYPESCRIPT_TAGGER: Files = &[
+    ("src/tagger.ts", include_str!("template/js/tagger.ts.txt")),
+    ("src/taste.ts", include_str!("template/js/taste.ts.txt")),
+];
 
 /// Writes a new project into `folder`, which must not be there yet.
 ///
 /// # Errors
-/// A name that is none, a folder that is there, or one that cannot be written; a tagger in another language than Rust.
+/// A name that is none, a folder that is there, or one that cannot be written.
 pub fn create(name: &str, folder: &Path, language: Language, kind: Kind) -> anyhow::Result<()> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     ensure!(
@@ -120,9 +140,10 @@ pub fn create(name: &str, folder: &Path, language: Language, kind: Kind) -> anyh
     let (sdk, own): (Files, &[Files]) = match (language, kind) {
         (Language::Rust, Kind::Strategy) => (RUST_SDK, &[RUST, RUST_STRATEGY]),
         (Language::Rust, Kind::Tagger) => (RUST_SDK, &[RUST, RUST_TAGGER]),
-        (Language::Js, Kind::Strategy) => (JAVASCRIPT_SDK, &[SCRIPT, JAVASCRIPT]),
-        (Language::Ts, Kind::Strategy) => (JAVASCRIPT_SDK, &[SCRIPT, TYPESCRIPT]),
-        (_, Kind::Tagger) => bail!("a tagger is written in Rust: leave --lang out"),
+        (Language::Js, Kind::Strategy) => (JAVASCRIPT_SDK, &[SCRIPT, SCRIPT_STRATEGY, JAVASCRIPT]),
+        (Language::Ts, Kind::Strategy) => (JAVASCRIPT_SDK, &[SCRIPT, SCRIPT_STRATEGY, TYPESCRIPT]),
+        (Language::Js, Kind::Tagger) => (JAVASCRIPT_SDK, &[SCRIPT, SCRIPT_TAGGER, JAVASCRIPT_TAGGER]),
+        (Language::Ts, Kind::Tagger) => (JAVASCRIPT_SDK, &[SCRIPT, SCRIPT_TAGGER, TYPESCRIPT_TAGGER]),
     };
     let world = if kind == Kind::Tagger { "tagger" } else { "strategy" };
     let (end, config) = if language == Language::Ts { ("ts", "tsconfig.json") } else { ("js", "jsconfig.json") };

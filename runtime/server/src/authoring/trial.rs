@@ -9,9 +9,10 @@ use crate::replay::comparable;
 use crate::scenario::{Release, ScenarioSpec};
 use anyhow::Context;
 use qianmian_core::{ItemRow, Request, RequestContext, Visitor};
-use qianmian_host::{Limits, Program, Strategy, Tagger, Usage};
+use qianmian_host::{Limits, NEAR_LIMIT, Program, Strategy, Tagger, Usage};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,12 +43,9 @@ pub struct Line {
     pub degraded: Vec<String>,
     /// False when the second run gave another page.
     pub deterministic: bool,
-    /// Percent of the fuel.
-    pub fuel: f64,
-    /// Percent of the memory.
-    pub memory: f64,
-    /// Percent of the host calls.
-    pub host_calls: f64,
+    /// Percent of each budget of a scenario that names none of its own: `fuel`, `memory`, `host_calls`, `sets`, `log`, and
+    /// `wall`, on this machine.
+    pub percent: BTreeMap<&'static str, f64>,
     /// Microseconds of wall clock.
     pub wall_us: u64,
 }
@@ -55,15 +53,14 @@ pub struct Line {
 impl Line {
     /// Percent of each budget that the first run used, and the second's time: it finds code and data warm, as on a server.
     fn costs(first: &Usage, second: &Usage) -> Self {
-        let limits = Limits::default();
-        let percent = |used: f64, most: f64| (used / most * 100_000.0).round() / 1_000.0;
-        Self {
-            fuel: percent(first.fuel as f64, limits.fuel as f64),
-            memory: percent(first.memory as f64, limits.memory as f64),
-            host_calls: percent(f64::from(first.host_calls), f64::from(limits.host_calls)),
-            wall_us: second.wall.as_micros() as u64,
-            ..Self::default()
-        }
+        let used = Usage { wall: second.wall, ..*first }.shares(&Limits::default());
+        let percent = used.into_iter().map(|(budget, share)| (budget, (share * 100_000.0).round() / 1_000.0));
+        Self { percent: percent.collect(), wall_us: second.wall.as_micros() as u64, ..Self::default() }
+    }
+
+    /// The budgets that are nearly used up.
+    pub fn near(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        self.percent.iter().map(|(budget, percent)| (*budget, *percent)).filter(|(_, used)| *used > 100.0 * NEAR_LIMIT)
     }
 
     /// Whether there is nothing to mend.

@@ -11,7 +11,7 @@ mod serve;
 pub(crate) mod state;
 
 use clap::{Parser, Subcommand};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,9 +45,9 @@ enum Command {
     Model(model::ModelCommand),
     /// Compose captured answers again, as they were or with another strategy.
     Replay(replay::Replay),
-    /// What the server starts to compile a strategy within limits: component in, machine code out.
+    /// What the server starts to compile and try a component within limits: component in, verdict and machine code out.
     #[command(name = crate::plugins::compile::COMMAND, hide = true)]
-    CompileComponent {
+    TryComponent {
         /// Seconds of processor time.
         cpu_seconds: u64,
         /// Bytes of memory.
@@ -73,6 +73,11 @@ struct Data {
     data: PathBuf,
 }
 
+/// Prints a command's answer. A reader that has enough, such as `head`, is no error.
+fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
 /// A moment on the command line: RFC 3339, a date, or milliseconds.
 fn moment(text: &str) -> Result<qianmian_core::TimeMs, String> {
     if let Ok(ms) = text.parse::<i64>()
@@ -96,16 +101,18 @@ fn moment(text: &str) -> Result<qianmian_core::TimeMs, String> {
 /// What the command could not do, for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::CompileComponent { cpu_seconds, memory } => {
+        Command::TryComponent { cpu_seconds, memory } => {
             return Ok(crate::plugins::compile::child(cpu_seconds, memory));
         }
         Command::CheckModel { cpu_seconds, memory } => return Ok(crate::model_check::child(cpu_seconds, memory)),
         _ => {}
     }
+    // Who serves wants to know what happens; whoever typed another command wants its answer.
+    let usual = if matches!(cli.command, Command::Serve(_) | Command::Demo(_)) { "warn,qianmian=info" } else { "warn" };
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("QIANMIAN_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,qianmian=info")),
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual)),
         )
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
@@ -120,7 +127,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(replay) => replay.run(),
         Command::State(state) => state.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
-        Command::CompileComponent { .. } | Command::CheckModel { .. } => Ok(()),
+        Command::TryComponent { .. } | Command::CheckModel { .. } => Ok(()),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `qianmian plugin`: what the author of a strategy types.
 
+use super::say;
 use crate::app::App;
 use crate::authoring::{self, Kind, Language, Line, Trial};
 use crate::config::Config;
@@ -59,6 +60,9 @@ pub(super) enum Plugin {
         /// Its signature, made by `minisign -S`: a .minisig file.
         #[arg(long)]
         signature: Option<PathBuf>,
+        /// Print the server's report as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Make a scenario's release on trial the live one.
     Promote {
@@ -104,23 +108,25 @@ pub(super) struct Test {
 }
 
 impl Plugin {
-    #[allow(clippy::print_stdout, reason = "this is the command's output")]
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Self::New { name, lang, tagger, folder } => {
                 let kind = if tagger { Kind::Tagger } else { Kind::Strategy };
                 let folder = folder.unwrap_or_else(|| PathBuf::from(&name));
                 authoring::create(&name, &folder, lang, kind)?;
-                println!("{}: next, cd there and `qianmian plugin build`; README.md has the rest", folder.display());
+                say(format!(
+                    "{}: next, cd there and `qianmian plugin build`; README.md has the rest",
+                    folder.display()
+                ));
             }
             Self::Build { folder, accept } => {
                 let path = authoring::build(&folder)?;
                 let cases = bundle(&path, &folder.join("golden"), accept)?;
-                println!("{} ({cases} golden cases)", path.display());
+                say(format!("{} ({cases} golden cases)", path.display()));
             }
             Self::Test(test) => return test.run(),
-            Self::Inspect { file } => println!("{}", serde_json::to_string_pretty(&inspect(&file)?)?),
-            Self::Push { file, url, signature } => {
+            Self::Inspect { file } => say(serde_json::to_string_pretty(&inspect(&file)?)?),
+            Self::Push { file, url, signature, json } => {
                 let said = inspect(&file)?;
                 let (name, version) = (text(&said, "name"), text(&said, "version"));
                 let path = format!("{url}/v1/plugins/{name}/versions/{version}");
@@ -129,17 +135,17 @@ impl Plugin {
                     let text = String::from_utf8(read(&signature)?).context("a .minisig file is text")?;
                     request = request.header("x-signature", Signature::new(text).header());
                 }
-                println!("{}", answer(request.send(&read(&file)?))?);
+                let report = answer(request.send(&read(&file)?))?;
+                say(if json { report } else { passed(&serde_json::from_str(&report)?) });
             }
-            Self::Promote { scenario, url } => println!("{}", call(&url, &scenario, "promote")?),
-            Self::Rollback { scenario, url } => println!("{}", call(&url, &scenario, "rollback")?),
+            Self::Promote { scenario, url } => say(call(&url, &scenario, "promote")?),
+            Self::Rollback { scenario, url } => say(call(&url, &scenario, "rollback")?),
         }
         Ok(())
     }
 }
 
 impl Test {
-    #[allow(clippy::print_stdout, reason = "this is the command's output")]
     fn run(self) -> anyhow::Result<()> {
         let parameters = match self.parameters.strip_prefix('@') {
             Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
@@ -164,9 +170,9 @@ impl Test {
         let trial = Trial { plugin, parameters, visitors, items: self.items, limit: self.limit };
         let lines = authoring::run(&app, &trial)?;
         if self.json {
-            println!("{}", serde_json::to_string(&lines)?);
+            say(serde_json::to_string(&lines)?);
         } else {
-            lines.iter().for_each(|line| println!("{}", words(line)));
+            lines.iter().for_each(|line| say(words(line)));
         }
         let bad = lines.iter().filter(|line| !line.good()).count();
         anyhow::ensure!(bad == 0, "{bad} of {} visitors got no page of this strategy's", lines.len());
@@ -176,10 +182,14 @@ impl Test {
 
 fn words(line: &Line) -> String {
     let who = if line.visitor.is_empty() { "nobody" } else { &line.visitor };
-    let mut text = format!(
-        "{who}: {} us, fuel {}%, memory {}%, host calls {}%",
-        line.wall_us, line.fuel, line.memory, line.host_calls
-    );
+    let percent = line.percent.iter().map(|(budget, used)| format!("{} {used:.1}%", budget.replace('_', " ")));
+    let mut text = format!("{who}: {} us; {}", line.wall_us, percent.collect::<Vec<_>>().join(", "));
+    for (budget, used) in line.near() {
+        let budget = budget.replace('_', " ");
+        text += &format!(
+            "\n  NEAR THE LIMIT: {used:.0}% of {budget}; do less, or give the scenario more (`limits`, `wall_ms`)"
+        );
+    }
     if !line.fault.is_empty() {
         text += &format!("\n  FAULT {}", line.fault);
     }
@@ -193,6 +203,16 @@ fn words(line: &Line) -> String {
         text += &format!("\n  {shelf}: {}", items.join(" "));
     }
     text
+}
+
+/// The report of an upload for people.
+fn passed(report: &Value) -> String {
+    let mut words =
+        format!("{} {} is there, {}", text(report, "name"), text(report, "version"), text(report, "digest"));
+    for check in report["checks"].as_array().into_iter().flatten() {
+        words += &format!("\n  {}: {}", text(check, "check"), text(check, "detail"));
+    }
+    words
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -233,7 +253,10 @@ fn call(url: &str, scenario: &str, what: &str) -> anyhow::Result<String> {
 /// The body of a good answer; the problem of another.
 pub(super) fn answer(reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<String> {
     let mut reply = reply.context("the server does not answer: is it running, and is --url its address?")?;
-    let text = reply.body_mut().read_to_string()?;
-    anyhow::ensure!(reply.status().is_success(), "the server answered {}: {text}", reply.status());
-    Ok(text)
+    let body = reply.body_mut().read_to_string()?;
+    let problem: Value = serde_json::from_str(&body).unwrap_or_default();
+    let (code, detail) = (text(&problem, "code"), text(&problem, "detail"));
+    let said = if detail.is_empty() { body.clone() } else { format!("{code}: {detail}") };
+    anyhow::ensure!(reply.status().is_success(), "the server answered {}: {said}", reply.status());
+    Ok(body)
 }

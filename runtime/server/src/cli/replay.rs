@@ -1,6 +1,6 @@
 //! `qianmian replay`: the audit, the debugger and the rehearsal, beside the server or without one.
 
-use super::{Data, moment};
+use super::{Data, moment, say};
 use crate::app::App;
 use crate::config::Config;
 use crate::recommend::now_ms;
@@ -48,7 +48,6 @@ pub(super) fn since(text: &str) -> Result<TimeMs, String> {
 }
 
 impl Replay {
-    #[allow(clippy::print_stdout, reason = "this is the command's output")]
     pub fn run(self) -> anyhow::Result<()> {
         let state = State::open_until(&self.data.data, TimeMs::MAX)
             .with_context(|| format!("cannot read the data folder {}", self.data.data.display()))?;
@@ -68,12 +67,12 @@ impl Replay {
                 limit: self.limit,
             };
             let rehearsal = replay::rehearse(&app, &filter, &with)?;
-            println!("{}", if self.json { serde_json::to_string(&rehearsal)? } else { summary(&rehearsal) });
+            say(if self.json { serde_json::to_string(&rehearsal)? } else { summary(&rehearsal) });
             anyhow::ensure!(rehearsal.replayed > 0, "no capture was replayed");
             return Ok(());
         };
         let diff = replay::replay(&app, replay::find(&app, id)?, &with)?;
-        println!("{}", if self.json { serde_json::to_string(&diff)? } else { page(&diff) });
+        say(if self.json { serde_json::to_string(&diff)? } else { page(&diff) });
         Ok(())
     }
 }

@@ -62,6 +62,15 @@ impl Kept {
         Ok(())
     }
 
+    /// Takes out what was kept of a space.
+    pub fn forget(&self, space: &str) {
+        // A file without its note is not opened: what is left over only takes room.
+        let gone = fs::remove_file(self.note(space)).map_err(anyhow::Error::from);
+        if let Err(error) = gone.and_then(|()| Ok(Spaces::forget(space, &self.0)?)) {
+            tracing::warn!(space, %error, "what was kept of a space that is gone");
+        }
+    }
+
     /// Serves what was kept of a space; false when it is of other vectors or rows, is not there, or is damaged.
     pub fn open(&self, spaces: &Spaces, space: &str, origin: &Origin) -> bool {
         let note = fs::read(self.note(space)).ok().and_then(|bytes| serde_json::from_slice::<Origin>(&bytes).ok());

@@ -40,6 +40,10 @@ pub struct SpaceSettings {
     pub visitor: VisitorVector,
 }
 
+fn unknown(space: &str) -> ApiError {
+    ApiError::not_found("unknown_space", format!("no embedding space named {space:?}"))
+}
+
 fn dot() -> String {
     "dot".to_owned()
 }
@@ -251,6 +255,29 @@ impl EmbeddingStore {
         Ok(UpdateReport { upserted, deleted: 0, recent: 0, rejected })
     }
 
+    /// Takes a space out, with its kept graph and the changes since it was stored; the sets that were stored whole stay in
+    /// the registry's history.
+    ///
+    /// # Errors
+    /// 404 `unknown_space`; 500 when the registry cannot be written.
+    pub fn delete(&self, space: &str) -> Result<(), ApiError> {
+        let _built = self.building.lock();
+        let _turn = self.writing.lock();
+        if !self.has(space) {
+            return Err(unknown(space));
+        }
+        self.state.registry.delete(KIND, space).map_err(ApiError::internal)?;
+        self.known.lock().remove(space);
+        self.spaces.remove(space);
+        self.visitor_vectors.put(space, VisitorVector::default());
+        let last = self.state.vectors.last().map_err(ApiError::internal)?;
+        self.state.vectors.forget(space, last).map_err(ApiError::internal)?;
+        if let Some(kept) = &self.kept {
+            kept.forget(space);
+        }
+        Ok(())
+    }
+
     fn apply(&self, space: &str, changes: &[VectorChange]) -> Result<Updated, ApiError> {
         let ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
         let rows = self.state.catalogue.reserve(&ids);
@@ -347,9 +374,7 @@ impl EmbeddingStore {
 
     fn report(&self, space: &str) -> Result<SpaceReport, ApiError> {
         let known = self.known.lock();
-        let (stored, number) = known
-            .get(space)
-            .ok_or_else(|| ApiError::not_found("unknown_space", format!("no embedding space named {space:?}")))?;
+        let (stored, number) = known.get(space).ok_or_else(|| unknown(space))?;
         let live = self.spaces.space(space);
         Ok(SpaceReport {
             space: space.to_owned(),

@@ -9,6 +9,7 @@ use crate::reach::VisitorVector;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use qianmian_state::VectorChange;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -149,6 +150,14 @@ pub(super) async fn patch(
         app.embeddings.update(&space, changes).map(Json)
     })
     .await
+}
+
+/// Takes a space out; sources that start from it find nothing from then on, and answers say so.
+#[utoipa::path(delete, path = "/v1/embeddings/{space}", tag = "data science", params(("space" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem),
+        (status = 409, description = "A scenario or a model names it", body = Problem)))]
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(space): Path<String>) -> Result<StatusCode, ApiError> {
+    blocking(move || app.delete_space(&space).map(|()| StatusCode::NO_CONTENT)).await
 }
 
 /// Every space.

@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::manifests;
 use crate::ml::{ModelReport, Taken};
+use crate::scenario::Release;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Multipart, Path, Query, State};
@@ -65,7 +66,13 @@ pub(super) async fn put(
             .map_err(|error| ApiError::unprocessable("model_refused", error.to_string()))?
             .check(&*app.reach.columns, &some)
             .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
-        app.models.put(&name, &version, &model, manifest, trial).map(Json)
+        let mut taken = app.models.put(&name, &version, &model, manifest, trial)?;
+        if !trial {
+            let other = |release: &Arc<Release>| release.pins.models.get(&name).is_some_and(|pinned| *pinned != version);
+            let not_in = app.scenarios.list().into_iter().filter(other).map(|release| release.scenario.clone());
+            taken.report.not_in = not_in.collect();
+        }
+        Ok(Json(taken))
     })
     .await
 }

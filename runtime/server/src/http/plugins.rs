@@ -8,7 +8,7 @@ use crate::plugins::{Plugin, Signature, Upload, UploadReport};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -66,6 +66,19 @@ pub(super) async fn put(
         app.plugins.upload(&upload).map(Json)
     })
     .await
+}
+
+/// Takes a version of a strategy or a tagger out, where nothing runs it or would go back to it. Its bytes stay stored for
+/// replays, and the version is never another's.
+#[utoipa::path(delete, path = "/v1/plugins/{name}/versions/{version}", tag = "strategy",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem),
+        (status = 409, description = "in_use, with the scenario or tag, or shipped", body = Problem)))]
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    blocking(move || app.delete_plugin(&name, &version).map(|()| StatusCode::NO_CONTENT)).await
 }
 
 /// Every version of every strategy.

@@ -5,7 +5,7 @@ use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::rollout::{Plan, Stats};
-use crate::scenario::{Release, ScenarioSpec};
+use crate::scenario::{Pins, Release, ScenarioSpec};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -22,6 +22,8 @@ pub(super) struct ScenarioView {
     release: u64,
     /// The digest it pins.
     digest: String,
+    /// What it pins: this digest, versions of models, and for the record generations of spaces.
+    pins: Pins,
     #[serde(flatten)]
     spec: ScenarioSpec,
     /// A release on trial, or the last one that was taken out.
@@ -36,6 +38,7 @@ pub(super) struct CandidateView {
     running: bool,
     /// The digest it pins.
     digest: String,
+    pins: Pins,
     spec: ScenarioSpec,
     plan: Plan,
     #[serde(flatten)]
@@ -48,6 +51,7 @@ fn trial(app: &App, name: &str) -> Option<CandidateView> {
     Some(CandidateView {
         running: running.is_some(),
         digest: candidate.release.strategy.digest().to_owned(),
+        pins: candidate.release.pins.clone(),
         spec: candidate.release.spec.clone(),
         plan: candidate.plan.clone(),
         stats: candidate.stats(),
@@ -60,6 +64,7 @@ fn view(app: &App, release: &Release) -> ScenarioView {
         name: release.scenario.clone(),
         release: release.number,
         digest: release.strategy.digest().to_owned(),
+        pins: release.pins.clone(),
         spec: release.spec.clone(),
     }
 }
@@ -113,7 +118,7 @@ pub(super) async fn release(
     let asked: Trial = body::json(&bytes)?;
     blocking(move || {
         app.check_scenario(&name, &asked.spec)?;
-        app.scenarios.try_out(&name, asked.spec, asked.plan, &app.plugins)?;
+        app.scenarios.try_out(&name, asked.spec, asked.plan)?;
         app.scenarios.get(&name).map(|release| Json(view(&app, &release)))
     })
     .await
@@ -126,7 +131,7 @@ pub(super) async fn promote(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<ScenarioView>, ApiError> {
-    blocking(move || app.scenarios.promote(&name, &app.plugins).map(|release| Json(view(&app, &release)))).await
+    blocking(move || app.scenarios.promote(&name).map(|release| Json(view(&app, &release)))).await
 }
 
 /// Ends a trial; without one, goes back to what ran before.
@@ -137,11 +142,8 @@ pub(super) async fn rollback(
     Path(name): Path<String>,
 ) -> Result<Json<ScenarioView>, ApiError> {
     blocking(move || {
-        let release = if app.scenarios.end_trial(&name)? {
-            app.scenarios.get(&name)?
-        } else {
-            app.scenarios.rollback(&name, &app.plugins)?
-        };
+        let release =
+            if app.scenarios.end_trial(&name)? { app.scenarios.get(&name)? } else { app.scenarios.rollback(&name)? };
         Ok(Json(view(&app, &release)))
     })
     .await

@@ -1,38 +1,95 @@
-//! What an uploaded component must pass, in order, and the report of it.
+//! What an uploaded component must pass, in order, and the report of it. All but the signature is checked where what it does
+//! or uses hurts nobody: in a process of its own.
 
 use super::golden::{self, Golden};
 use super::signature::{Signature, TrustedKeys};
 use super::{Compiler, Plugin};
+use crate::code_tags;
 use crate::error::ApiError;
-use qianmian_host::{Fault, Limits, Program, Usage};
-use serde::Serialize;
+use qianmian_host::{CodeKey, Fault, Host, Limits, LoadError, NEAR_LIMIT, Program, Usage};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Candidates that the smoke run offers.
 const SIZES: [u32; 4] = [0, 1, 1_000, 5_000];
+/// Every check, in order.
+const CHECKS: [&str; 10] =
+    ["signature", "component", "imports", "compiled", "world", "describe", "schema", "identity", "golden", "smoke"];
+/// Every code of a refusal: another process only sends its text.
+const CODES: [&str; 17] = [
+    "bad_description",
+    "bad_parameters",
+    "bad_schema",
+    "compile_limit",
+    "component_too_large",
+    "describe_failed",
+    "forbidden_import",
+    "golden_failed",
+    "invalid_component",
+    "needs_too_much",
+    "not_a_component",
+    "not_deterministic",
+    "sandbox_unavailable",
+    "smoke_failed",
+    "trial_limit",
+    "wrong_identity",
+    "wrong_world",
+];
 
 /// A check that was passed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     /// Its name.
-    pub check: &'static str,
+    pub check: String,
     /// What it found.
     pub detail: String,
 }
 
-/// Checks passed so far; the next one that fails names them.
-#[derive(Default)]
-pub(super) struct Checks(pub Vec<Check>);
-
-impl Checks {
-    fn passed(&mut self, check: &'static str, detail: impl Into<String>) {
-        self.0.push(Check { check, detail: detail.into() });
+impl Check {
+    fn new(check: &str, detail: impl Into<String>) -> Self {
+        Self { check: check.to_owned(), detail: detail.into() }
     }
+}
 
-    fn failed(&self, check: &str, error: ApiError) -> ApiError {
-        let passed: Vec<&str> = self.0.iter().map(|check| check.check).collect();
-        let before = if passed.is_empty() { "none".to_owned() } else { passed.join(", ") };
-        ApiError { detail: format!("check {check} failed: {} (passed before it: {before})", error.detail), ..error }
+/// The check that was not passed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    check: String,
+    code: String,
+    detail: String,
+}
+
+impl Refusal {
+    pub fn into_error(self) -> ApiError {
+        let code = CODES.into_iter().find(|known| *known == self.code).unwrap_or("invalid_component");
+        ApiError::unprocessable(code, self.detail)
+    }
+}
+
+/// What came of the checks of a component.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Verdict {
+    pub passed: Vec<Check>,
+    pub refused: Option<Refusal>,
+}
+
+impl Verdict {
+    /// Of a process that ended at a limit or crashed; `said` has the check it was at as its last line.
+    pub fn ended(said: &str, limits: &super::Limits) -> Self {
+        let at = said.lines().rev().find(|line| CHECKS.contains(line)).unwrap_or("compiled");
+        let (code, doing, advice) = match at {
+            "component" | "imports" | "compiled" => ("compile_limit", "compiling", "make the largest function smaller"),
+            _ => ("trial_limit", "running it", "do less in one call, or bring fewer golden cases"),
+        };
+        let detail = format!(
+            "{doing} crashed, or took more than {} s of processor time, {} MB or {} s altogether: {advice}",
+            limits.cpu_seconds,
+            limits.memory >> 20,
+            limits.wall.as_secs()
+        );
+        let done = CHECKS.iter().skip(1).take_while(|check| **check != at);
+        let passed = done.map(|check| Check::new(check, "")).collect();
+        Self { passed, refused: Some(Refusal { check: at.to_owned(), code: code.to_owned(), detail }) }
     }
 }
 
@@ -48,48 +105,144 @@ pub struct Upload<'a> {
     pub signature: Option<&'a Signature>,
 }
 
-/// Runs every check.
+/// Runs every check; the plugin, and what was found.
 ///
 /// # Errors
 /// The first that fails, with its code and what passed before it.
-pub(super) fn run(compiler: &Compiler, keys: &TrustedKeys, upload: &Upload<'_>) -> Result<(Plugin, Checks), ApiError> {
-    let mut checks = Checks::default();
-    let by = keys.verify(upload.component, upload.signature).map_err(|error| checks.failed("signature", error))?;
-    checks.passed("signature", by.map_or_else(|| "none is required".to_owned(), |key| format!("by key {key}")));
-    let begun = std::time::Instant::now();
-    let program = compiler.program(upload.component).map_err(|error| checks.failed(stage(error.code), error))?;
-    let took = begun.elapsed().as_millis();
-    checks.passed("component", format!("{} bytes, valid", upload.component.len()));
-    checks.passed("imports", "nothing but the contract");
-    checks.passed("compiled", format!("in {took} ms, within limits"));
-    checks.passed("world", program.world());
-    checks.passed("describe", program.description().summary.clone());
-    let plugin = Plugin::new(program).map_err(|error| checks.failed("schema", error))?;
-    checks.passed("schema", "a JSON Schema");
-    if plugin.name != upload.name || plugin.version != upload.version {
-        let detail = format!(
-            "the component says it is {} {}, the path says {} {}",
-            plugin.name, plugin.version, upload.name, upload.version
-        );
-        return Err(checks.failed("identity", ApiError::unprocessable("wrong_identity", detail)));
+pub(super) fn run(
+    compiler: &Compiler,
+    keys: &TrustedKeys,
+    upload: &Upload<'_>,
+) -> Result<(Plugin, Vec<Check>), ApiError> {
+    let failed = |check: &str, passed: &[Check], error: ApiError| {
+        let passed: Vec<&str> = passed.iter().map(|check| check.check.as_str()).collect();
+        let before = if passed.is_empty() { "none".to_owned() } else { passed.join(", ") };
+        let (wrong, advice) = (&error.detail, advice(error.code, check));
+        ApiError { detail: format!("check {check} failed: {wrong}{advice} (passed before it: {before})"), ..error }
+    };
+    let by = keys.verify(upload.component, upload.signature).map_err(|error| failed("signature", &[], error))?;
+    let mut passed =
+        vec![Check::new("signature", by.map_or("none is required".to_owned(), |key| format!("by key {key}")))];
+    let (Verdict { passed: more, refused }, code) = compiler.tried((upload.name, upload.version), upload.component)?;
+    passed.extend(more);
+    if let Some(refusal) = refused {
+        return Err(failed(&refusal.check.clone(), &passed, refusal.into_error()));
     }
-    checks.passed("identity", format!("{} {}", plugin.name, plugin.version));
-    let cases = golden(&plugin, upload.component).map_err(|error| checks.failed("golden", error))?;
-    checks.passed("golden", format!("{} cases", cases.len()));
-    let smoke = smoke(&plugin, &cases).map_err(|error| checks.failed("smoke", error))?;
-    checks.passed("smoke", smoke);
-    Ok((plugin, checks))
+    let plugin = Plugin::new(compiler.keep(upload.component, &code)?)?;
+    // It said so in the other process as well, over the very same bytes.
+    identity(&plugin, (upload.name, upload.version)).map_err(|error| failed("identity", &passed, error))?;
+    Ok((plugin, passed))
 }
 
-/// The check whose code this is.
-fn stage(code: &str) -> &'static str {
-    match code {
-        "forbidden_import" => "imports",
-        "compile_limit" => "compiled",
-        "wrong_world" => "world",
-        "describe_failed" | "bad_description" => "describe",
-        _ => "component",
+/// What to do about a check that failed, where its words do not say it.
+fn advice(code: &str, check: &str) -> &'static str {
+    match check {
+        _ if code.ends_with("_limit") => "",
+        "component" => "; `qianmian plugin build` makes one that is",
+        "imports" => "; there is no clock, file, network or chance but what the SDK has",
+        "world" => "; build it with the SDK that `qianmian plugin new` of this version brings",
+        "schema" => "; correct the parameters' schema (JSON Schema 2020-12)",
+        "golden" => "; if it is right as it is now, `qianmian plugin build --accept` and a new version",
+        "smoke" => {
+            "; `qianmian plugin test` runs it the same way: no candidates or thousands, no error, and the same twice"
+        }
+        _ => "",
     }
+}
+
+/// Every check but the signature's, in this process: the verdict, and the machine code of what passed. `begins` is told of
+/// each check before it begins.
+pub(super) fn all(host: &Host, path: (&str, &str), component: &[u8], begins: impl Fn(&str)) -> (Verdict, Vec<u8>) {
+    let mut checks = Checks { passed: Vec::new(), at: CHECKS[1], begins };
+    let code = checks.all(host, path, component);
+    verdict(checks.passed, checks.at, code)
+}
+
+/// The machine code alone, of a component that was checked before.
+pub(super) fn compiled(host: &Host, component: &[u8]) -> (Verdict, Vec<u8>) {
+    let mut checks = Checks { passed: Vec::new(), at: "compiled", begins: |_: &str| () };
+    let code = host.compile(component).map_err(|error| checks.refused(&error));
+    verdict(checks.passed, checks.at, code)
+}
+
+fn verdict(passed: Vec<Check>, at: &str, code: Result<Vec<u8>, ApiError>) -> (Verdict, Vec<u8>) {
+    let refused = |error: ApiError| Refusal { check: at.to_owned(), code: error.code.to_owned(), detail: error.detail };
+    let (refused, code) = code.map_or_else(|error| (Some(refused(error)), Vec::new()), |code| (None, code));
+    (Verdict { passed, refused }, code)
+}
+
+/// Checks passed so far, and the one that is under way.
+struct Checks<B> {
+    passed: Vec<Check>,
+    at: &'static str,
+    begins: B,
+}
+
+impl<B: Fn(&str)> Checks<B> {
+    fn begin(&mut self, check: &'static str) {
+        self.at = check;
+        (self.begins)(check);
+    }
+
+    fn passed(&mut self, detail: impl Into<String>) {
+        self.passed.push(Check::new(self.at, detail));
+    }
+
+    /// A component may turn out to be wrong in an earlier or a later way than the one that was looked for.
+    fn refused(&mut self, error: &LoadError) -> ApiError {
+        self.at = match error.code() {
+            "forbidden_import" => "imports",
+            "wrong_world" => "world",
+            "describe_failed" | "bad_description" => "describe",
+            _ => self.at,
+        };
+        ApiError::unprocessable(error.code(), error.to_string())
+    }
+
+    fn all(&mut self, host: &Host, path: (&str, &str), component: &[u8]) -> Result<Vec<u8>, ApiError> {
+        self.begin("component");
+        host.check(component).map_err(|error| self.refused(&error))?;
+        self.passed(format!("{} bytes, valid", component.len()));
+        self.begin("imports");
+        self.passed("nothing but the contract");
+        self.begin("compiled");
+        let begun = std::time::Instant::now();
+        let code = host.compile(component).map_err(|error| self.refused(&error))?;
+        self.passed(format!("in {} ms, within limits", begun.elapsed().as_millis()));
+        self.begin("world");
+        let key = CodeKey::new(rand::random());
+        let program = host.load_sealed(&key, component, &key.seal(component, &code));
+        let program = program.map_err(|error| self.refused(&error))?;
+        let program = program.ok_or_else(|| ApiError::internal("the engine refuses what it compiled itself"))?;
+        self.passed(program.world());
+        self.begin("describe");
+        self.passed(program.description().summary.clone());
+        self.begin("schema");
+        let plugin = Plugin::new(program)?;
+        self.passed("a JSON Schema");
+        self.begin("identity");
+        identity(&plugin, path)?;
+        self.passed(format!("{} {}", plugin.name, plugin.version));
+        self.begin("golden");
+        let cases = golden(&plugin, component)?;
+        self.passed(format!("{} cases", cases.len()));
+        self.begin("smoke");
+        let found = smoke(&plugin, &cases)?;
+        self.passed(found);
+        Ok(code)
+    }
+}
+
+fn identity(plugin: &Plugin, (name, version): (&str, &str)) -> Result<(), ApiError> {
+    if plugin.name == name && plugin.version == version {
+        return Ok(());
+    }
+    let detail = format!(
+        "the component says it is {} {}, the path says {name} {version}: `qianmian plugin push` names the path by the \
+         component",
+        plugin.name, plugin.version
+    );
+    Err(ApiError::unprocessable("wrong_identity", detail))
 }
 
 fn golden(plugin: &Plugin, component: &[u8]) -> Result<Vec<Golden>, ApiError> {
@@ -110,10 +263,10 @@ fn smoke(plugin: &Plugin, cases: &[Golden]) -> Result<String, ApiError> {
         return Ok("left out: {} does not fit the schema, and there is no golden case with parameters".to_owned());
     };
     let (parameters, limits) = (parameters.to_string(), Limits::default());
-    let (mut fuel, mut memory, mut calls) = (0, 0, 0);
+    let mut most: Vec<(&str, f64)> = Vec::new();
     let what = match plugin.program {
         Program::Strategy(_) => "candidates",
-        Program::Tagger(_) => "visitors",
+        Program::Tagger(_) => "items",
     };
     for size in SIZES {
         for known in [false, true] {
@@ -124,8 +277,10 @@ fn smoke(plugin: &Plugin, cases: &[Golden]) -> Result<String, ApiError> {
             };
             let once = || once().map_err(|error| wrong("smoke_failed", format!("{error:#}")));
             let ((one, usage), (two, _)) = (once()?, once()?);
-            (fuel, memory) = (fuel.max(usage.fuel), memory.max(usage.memory));
-            calls = calls.max(usage.host_calls);
+            // Not the wall clock: here it is generous, and the machine's.
+            let shares = usage.shares(&limits).into_iter().filter(|(budget, _)| *budget != "wall");
+            most =
+                shares.enumerate().map(|(at, (b, used))| (b, most.get(at).map_or(used, |m| m.1.max(used)))).collect();
             if one != two {
                 let problem =
                     "two runs of the same request gave two answers: use the request's seed for what is random";
@@ -133,13 +288,11 @@ fn smoke(plugin: &Plugin, cases: &[Golden]) -> Result<String, ApiError> {
             }
         }
     }
-    let percent = |used: f64, most: f64| 100.0 * used / most;
-    Ok(format!(
-        "0, 1, 1000 and 5000 {what}, each twice: at most {:.2}% of fuel, {:.1}% of memory, {:.1}% of host calls",
-        percent(fuel as f64, limits.fuel as f64),
-        percent(memory as f64, limits.memory as f64),
-        percent(f64::from(calls), f64::from(limits.host_calls))
-    ))
+    let told = most.iter().map(|(budget, used)| {
+        let near = if *used > NEAR_LIMIT { " (near the limit)" } else { "" };
+        format!("{:.1}% of {budget}{near}", 100.0 * used)
+    });
+    Ok(format!("0, 1, 1000 and 5000 {what}, each twice: at most {}", told.collect::<Vec<_>>().join(", ")))
 }
 
 /// The answer of one run, in a form that can be compared.
@@ -156,9 +309,9 @@ fn pages(plugin: &Plugin, size: u32, known: bool, parameters: &str) -> Answer {
     Ok((page, outcome.usage))
 }
 
-/// So many visitors of a shop of so many items: what a back-fill asks at once.
+/// As many visitors as a server asks about at once, of a shop of so many items.
 fn tags(plugin: &Plugin, size: u32, known: bool, parameters: &str) -> Answer {
-    let tagged = golden::tag(plugin, size, size as usize, known, parameters)?;
+    let tagged = golden::tag(plugin, size, code_tags::BATCH.min(size as usize), known, parameters)?;
     match &tagged.tags {
         Ok(tags) => Ok((Some(format!("{tags:?}")), tagged.usage)),
         Err(fault) => anyhow::bail!("{fault} ({})", fault.code()),

@@ -1,5 +1,7 @@
-//! From a component's bytes to a strategy: compiled in a process of its own with limits, and kept for the next start.
+//! From a component's bytes to a strategy: compiled, and what is uploaded tried, in a process of its own with limits; kept for
+//! the next start.
 
+use super::checks::{self, Verdict};
 use crate::child::{self, Ended, Limits};
 use crate::error::ApiError;
 use anyhow::Context;
@@ -13,9 +15,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The hidden command of the binary that compiles.
-pub const COMMAND: &str = "compile-component";
-/// What the process that compiles may use: 0.15 s is usual, and one hostile function once took 6.5 GB.
+/// The hidden command of the binary that compiles and tries.
+pub const COMMAND: &str = "try-component";
+/// What the process may use: to compile takes 0.15 s as a rule, and one hostile function once took 6.5 GB.
 const LIMITS: Limits = Limits { cpu_seconds: 20, memory: 1 << 30, wall: Duration::from_secs(40) };
 
 /// Compiles components, and remembers what it compiled.
@@ -60,23 +62,60 @@ impl Compiler {
         }
         self.host.check(component).map_err(refused)?;
         let code = match &self.program {
-            Some(program) => {
-                let _turn = self.turn.lock();
-                in_a_process(program, component, self.limits)?
+            Some(_) => {
+                let (Verdict { refused, .. }, code) = self.in_a_process(None, component)?;
+                refused.map_or(Ok(code), |refusal| Err(refusal.into_error()))?
             }
             None => self.host.compile(component).map_err(refused)?,
         };
-        let sealed = self.key.seal(component, &code);
+        self.keep(component, &code)
+    }
+
+    /// Holds an uploaded component, which should be of this name and version, against every check but the signature's:
+    /// the verdict, and the machine code of what passed.
+    ///
+    /// # Errors
+    /// 500 when no process can be started.
+    pub(super) fn tried(&self, path: (&str, &str), component: &[u8]) -> Result<(Verdict, Vec<u8>), ApiError> {
+        match &self.program {
+            Some(_) => self.in_a_process(Some(path), component),
+            None => Ok(checks::all(&self.host, path, component, |_| ())),
+        }
+    }
+
+    /// The program of code that was just compiled, sealed and kept for the next start.
+    pub(super) fn keep(&self, component: &[u8], code: &[u8]) -> Result<Program, ApiError> {
+        let sealed = self.key.seal(component, code);
         let program = self.open(component, &sealed)?.ok_or_else(|| {
             ApiError::internal("the engine refuses what it compiled itself: is the compiler of another version?")
         })?;
-        if let Some(path) = path
-            && let Err(error) = write_whole(&path, &sealed)
+        if let Some(folder) = &self.folder
+            && let Err(error) = write_whole(&folder.join(program.digest()), &sealed)
         {
             // It only makes the next start slower.
-            tracing::warn!(path = %path.display(), %error, "compiled code is not kept");
+            tracing::warn!(folder = %folder.display(), %error, "compiled code is not kept");
         }
         Ok(program)
+    }
+
+    /// Has another process compile and, for an upload under a path, try.
+    fn in_a_process(&self, path: Option<(&str, &str)>, component: &[u8]) -> Result<(Verdict, Vec<u8>), ApiError> {
+        let _turn = self.turn.lock();
+        let no = |error: String| ApiError::internal(format!("the process that tries components does not run: {error}"));
+        let program = self.program.as_deref().ok_or_else(|| no("there is none".to_owned()))?;
+        let head = child::head(&path).map_err(|error| no(error.to_string()))?;
+        let ended = child::run(program, COMMAND, &[&head, component], self.limits);
+        match ended.map_err(|error| no(error.to_string()))? {
+            Ended::Done(answer) => {
+                let (verdict, code) = child::split(&answer).map_err(|error| no(error.to_string()))?;
+                Ok((verdict, code.to_vec()))
+            }
+            Ended::Refused(why) => Err(no(why)),
+            Ended::Failed(status, said) => {
+                tracing::warn!(%status, %said, "a component took more than the limits, or crashed what tried it");
+                Ok((Verdict::ended(&said, &self.limits), Vec::new()))
+            }
+        }
     }
 
     fn open(&self, component: &[u8], sealed: &[u8]) -> Result<Option<Program>, ApiError> {
@@ -118,34 +157,18 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Has another process compile.
-fn in_a_process(program: &Path, component: &[u8], limits: Limits) -> Result<Vec<u8>, ApiError> {
-    let ended = child::run(program, COMMAND, &[component], limits)
-        .map_err(|error| ApiError::internal(format!("the compiler does not run: {error}")))?;
-    match ended {
-        Ended::Done(code) => Ok(code),
-        Ended::Refused(why) => Err(ApiError::unprocessable("invalid_component", why)),
-        Ended::Failed(status, said) => {
-            tracing::warn!(%status, %said, "a component could not be compiled within the limits");
-            Err(ApiError::unprocessable(
-                "compile_limit",
-                format!(
-                    "compiling took more than {} s of processor time, {} MB or {} s altogether: make the largest function \
-                     smaller",
-                    limits.cpu_seconds,
-                    limits.memory >> 20,
-                    limits.wall.as_secs()
-                ),
-            ))
-        }
-    }
-}
-
-/// The child: a component on standard input, machine code on standard output.
+/// The child: the path of an upload, or none, as the head of a component on standard input; a verdict as the head of machine
+/// code on standard output, and each check on standard error before it begins.
 #[must_use]
+#[expect(clippy::print_stderr, reason = "the parent reads it")]
 pub fn child(cpu_seconds: u64, memory: u64) -> ExitCode {
-    child::serve(cpu_seconds, memory, |component| {
+    child::serve(cpu_seconds, memory, |input| {
+        let (path, component) = child::split::<Option<(String, String)>>(input)?;
         let host = Host::new(HostConfig { instances: 1, ..HostConfig::default() })?;
-        Ok(host.compile(component))
+        let (verdict, code) = match &path {
+            Some((name, version)) => checks::all(&host, (name, version), component, |check| eprintln!("{check}")),
+            None => checks::compiled(&host, component),
+        };
+        Ok(Ok::<_, std::convert::Infallible>([child::head(&verdict)?, code].concat()))
     })
 }

@@ -1,7 +1,7 @@
 //! Strategies and taggers on this server: checked, stored by digest, compiled, found by name and version.
 //!
-//! An upload passes `checks`, which has `compile` compile it in a process of its own; `golden` cases and the smoke run
-//! compose over an `invented` shop.
+//! An upload passes `checks`, in a process of its own that `compile` starts; `golden` cases and the smoke run compose over
+//! an `invented` shop.
 
 mod checks;
 pub mod compile;
@@ -18,6 +18,7 @@ pub use signature::{Signature, TrustedKeys};
 use crate::error::ApiError;
 use crate::needs::NeedsSpec;
 use crate::scenario::check_name;
+use crate::shape;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use qianmian_host::{Host, HostConfig, Program, Strategy, Tagger};
@@ -30,6 +31,8 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 const KIND: &str = "plugin";
+/// Mistakes in parameters that are told at most.
+const MISTAKES: usize = 8;
 
 /// One version of a strategy or a tagger, ready to run.
 pub struct Plugin {
@@ -83,24 +86,21 @@ impl Plugin {
     /// # Errors
     /// 422 `bad_parameters` naming every place that is wrong.
     pub fn check_parameters(&self, parameters: &Value) -> Result<(), ApiError> {
-        let wrong: Vec<String> = self
-            .validator
-            .iter_errors(parameters)
-            .take(8)
-            .map(|error| format!("at {}: {error}", place(&error.instance_path().to_string())))
-            .collect();
+        let wrong = shape::mistakes(&self.schema, &self.validator, parameters, MISTAKES);
         if wrong.is_empty() {
             return Ok(());
         }
-        Err(ApiError::unprocessable(
-            "bad_parameters",
-            format!("the parameters do not fit strategy {} {}: {}", self.name, self.version, wrong.join("; ")),
-        ))
+        let wrong = wrong.iter().map(|mistake| format!("{}: {}", shape::in_words(&mistake.place), mistake.words));
+        let wrong = wrong.collect::<Vec<_>>().join("; ");
+        let detail = format!("the parameters do not fit {} {}: {wrong}", self.name, self.version);
+        Err(ApiError::unprocessable("bad_parameters", detail))
     }
 }
 
-fn place(path: &str) -> &str {
-    if path.is_empty() { "the top" } else { path }
+fn version_exists(plugin: &Plugin, digest: &str, how: &str) -> ApiError {
+    let (name, version) = (&plugin.name, &plugin.version);
+    let detail = format!("{name} {version} {how} with digest {digest}; versions are immutable: raise the version");
+    ApiError::conflict("version_exists", detail)
 }
 
 /// A component that no server holds, checked and compiled in this process.
@@ -240,7 +240,7 @@ impl Plugins {
             summary: description.summary.clone(),
             needs: NeedsSpec::from(&description.needs),
             tags: description.tags.clone(),
-            checks: checks.0,
+            checks,
         };
         let installed = Installed { plugin: Arc::new(plugin), shipped: false, signature: upload.signature.cloned() };
         self.publish(upload.component, installed)?;
@@ -272,6 +272,62 @@ impl Plugins {
         })
     }
 
+    /// The very bytes that a release was made with.
+    ///
+    /// # Errors
+    /// 422 `unknown_strategy` when they are not here any more.
+    pub fn pinned(&self, name: &str, version: &str, digest: &str) -> Result<Arc<Plugin>, ApiError> {
+        let live = self.live.load();
+        let mut installed = live.get(name).into_iter().flatten().map(|installed| &installed.plugin);
+        if let Some(found) = installed.find(|plugin| plugin.program.digest() == digest) {
+            return Ok(Arc::clone(found));
+        }
+        // Of what ships, newer bytes took the version's place. What was uploaded would be there, were it still trusted.
+        let shipped = self.ever(name)?.into_iter().any(|stored| stored.shipped && stored.digest == digest);
+        let bytes = shipped.then(|| self.state.blobs.get(digest)).transpose().map_err(ApiError::internal)?;
+        let bytes = bytes.ok_or_else(|| {
+            let detail = format!("{name} {version} with the digest {digest} is not here any more");
+            ApiError::unprocessable("unknown_strategy", detail)
+        })?;
+        self.try_out(&bytes)
+    }
+
+    /// Every version there ever was of a name, oldest first.
+    fn ever(&self, name: &str) -> Result<Vec<Stored>, ApiError> {
+        let history = self.state.registry.history(KIND, name).map_err(ApiError::internal)?;
+        let stored = history.into_iter().filter_map(|document| serde_json::from_value(document.value?).ok());
+        Ok(stored.flat_map(|versions: Vec<Stored>| versions).collect())
+    }
+
+    /// Takes a version out. Its bytes stay stored, so that what it answered can be replayed, and no other bytes will ever be
+    /// this version.
+    ///
+    /// # Errors
+    /// 404 `unknown_strategy`; 409 `shipped` for what would be back at the next start; 409 `in_use` with what `holds` says
+    /// of its digest.
+    pub fn delete(
+        &self,
+        name: &str,
+        version: &str,
+        holds: impl FnOnce(&Plugin) -> Result<Option<String>, ApiError>,
+    ) -> Result<(), ApiError> {
+        let _turn = self.publishing.lock();
+        let mut versions = self.live.load().get(name).cloned().unwrap_or_default();
+        let at = versions.iter().position(|known| known.plugin.version == version);
+        let at = at.ok_or_else(|| {
+            ApiError::not_found("unknown_strategy", format!("no strategy or tagger {name:?} of version {version:?}"))
+        })?;
+        let gone = versions.remove(at);
+        if gone.shipped {
+            let detail = format!("{name} {version} ships with the product: it would be back at the next start");
+            return Err(ApiError::conflict("shipped", detail));
+        }
+        if let Some(by) = holds(&gone.plugin)? {
+            return Err(ApiError::conflict("in_use", format!("{name} {version} is in use: {by}")));
+        }
+        self.store(name, versions)
+    }
+
     /// Checks and compiles a component that is not to be kept.
     ///
     /// # Errors
@@ -299,8 +355,19 @@ impl Plugins {
     /// Every version of every strategy, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Plugin>> {
+        self.those(|_| true)
+    }
+
+    /// Every version of what ships with the product, by name.
+    #[must_use]
+    pub fn shipped(&self) -> Vec<Arc<Plugin>> {
+        self.those(|installed| installed.shipped)
+    }
+
+    fn those(&self, which: impl Fn(&Installed) -> bool) -> Vec<Arc<Plugin>> {
         let live = self.live.load();
-        let mut all: Vec<_> = live.values().flatten().map(|installed| Arc::clone(&installed.plugin)).collect();
+        let found = live.values().flatten().filter(|installed| which(installed));
+        let mut all: Vec<_> = found.map(|installed| Arc::clone(&installed.plugin)).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
@@ -322,16 +389,15 @@ impl Plugins {
                 return Ok(());
             }
             if !installed.shipped {
-                return Err(ApiError::new(
-                    axum::http::StatusCode::CONFLICT,
-                    "version_exists",
-                    format!(
-                        "{} {} is already here with digest {there}; versions are immutable: raise the version",
-                        plugin.name, plugin.version,
-                    ),
-                ));
+                return Err(version_exists(&plugin, there, "is already here"));
             }
             versions.remove(at);
+        } else if !installed.shipped {
+            // Of a version that was taken out, other bytes would be another thing under the same name.
+            let was = self.ever(&plugin.name)?.into_iter().rfind(|was| was.version == plugin.version && !was.shipped);
+            if let Some(was) = was.filter(|was| was.digest != digest) {
+                return Err(version_exists(&plugin, &was.digest, "was here"));
+            }
         }
         // A read-only view (an export of the past) runs it without keeping it.
         match self.state.blobs.put(bytes) {
@@ -339,6 +405,11 @@ impl Plugins {
             Err(error) => return Err(ApiError::internal(error)),
         }
         versions.push(Arc::new(installed));
+        self.store(&plugin.name, versions)
+    }
+
+    /// Swaps in what versions there are of a name.
+    fn store(&self, name: &str, versions: Vec<Arc<Installed>>) -> Result<(), ApiError> {
         let stored: Vec<Stored> = versions
             .iter()
             .map(|known| Stored {
@@ -349,13 +420,13 @@ impl Plugins {
             })
             .collect();
         let json = serde_json::to_value(stored).map_err(ApiError::internal)?;
-        match self.state.registry.put(KIND, &plugin.name, &json) {
+        match self.state.registry.put(KIND, name, &json) {
             Ok(_) | Err(StateError::ReadOnly) => {}
             Err(error) => return Err(ApiError::internal(error)),
         }
         self.live.rcu(|live| {
             let mut next = live.as_ref().clone();
-            next.insert(plugin.name.clone(), versions.clone());
+            next.insert(name.to_owned(), versions.clone());
             next
         });
         Ok(())

@@ -9,6 +9,7 @@ mod visitor_vector;
 
 pub use barred::Barred;
 pub use filters::Filters;
+pub(crate) use scoring::score_with;
 pub use visitor_vector::{VisitorVector, VisitorVectors};
 
 use qianmian_core::{Reach, ReachError, RequestContext};

@@ -7,7 +7,7 @@ use super::{DEADLINE_PASSED, explain, fallback};
 use crate::app::App;
 use crate::scenario::Release;
 use qianmian_core::{Page, Reach, RequestContext};
-use qianmian_host::{Fault, Limits, Outcome, Step, Usage};
+use qianmian_host::{Fault, Limits, NEAR_LIMIT, Outcome, Step, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -70,14 +70,7 @@ pub(super) fn without_strategy(
 
 /// Tells whoever watches before a budget hurts.
 fn near_limits(app: &App, release: &Release, usage: &Usage, limits: &Limits) {
-    let near = |used: f64, most: f64| used > 0.8 * most;
-    let budgets = [
-        ("wall", near(usage.wall.as_secs_f64(), limits.wall.as_secs_f64())),
-        ("fuel", near(usage.fuel as f64, limits.fuel as f64)),
-        ("memory", near(usage.memory as f64, limits.memory as f64)),
-        ("host_calls", near(f64::from(usage.host_calls), f64::from(limits.host_calls))),
-    ];
-    for (budget, _) in budgets.into_iter().filter(|(_, near)| *near) {
+    for (budget, _) in usage.shares(limits).into_iter().filter(|(_, used)| *used > NEAR_LIMIT) {
         app.metrics.near_limit.with_label_values(&[&release.strategy.description().name, budget]).inc();
     }
 }

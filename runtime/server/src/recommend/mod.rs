@@ -148,7 +148,8 @@ fn shadow(app: &Arc<App>, candidate: Arc<Candidate>, ctx: Arc<RequestContext>, l
             // What the live release computed must not help: a fresh memo.
             let again = RequestContext::new(ctx.request.clone(), Arc::clone(&ctx.visitor), ctx.now, ctx.seed);
             let ground = LiveGround::new(&worker);
-            let shadow = compose(&worker, &worker.reach, &ground, &candidate.release, &Arc::new(again));
+            let reach = candidate.release.reach(&worker.reach);
+            let shadow = compose(&worker, &reach, &ground, &candidate.release, &Arc::new(again));
             candidate.compare(&live, &shadow);
         });
         if ran.await.is_err() {
@@ -196,7 +197,7 @@ fn stand_in(app: &App, release: &Arc<Release>, ctx: &Arc<RequestContext>) -> Com
     let why = "the strategy failed too often and is not run for a while";
     let before = release.previous.as_ref().filter(|before| !app.breakers.of(before.strategy.digest()).is_open());
     let mut composed = match before {
-        Some(before) => compose(app, &app.reach, &ground, before, ctx),
+        Some(before) => compose(app, &before.reach(&app.reach), &ground, before, ctx),
         None => without_strategy(app, &ground, release, ctx, (BREAKER_OPEN, why)),
     };
     let fallback = composed.answer.fallback.take();
@@ -212,7 +213,7 @@ fn stand_in(app: &App, release: &Arc<Release>, ctx: &Arc<RequestContext>) -> Com
 /// Composes and writes down what that depended on: whether it is kept is known when the strategy has run, and what is not
 /// kept is dropped here, on the CPU thread.
 fn record(app: &App, release: Arc<Release>, ctx: Arc<RequestContext>) -> (Composed, Option<Taken>) {
-    let (recorder, reach) = Recorder::over(&app.reach);
+    let (recorder, reach) = Recorder::over(&release.reach(&app.reach));
     let ground = RecordingGround::new(app);
     let composed = compose(app, &reach, &ground, &release, &ctx);
     let taken = app.config.captures(ctx.seed, failed(&composed.answer)).then(|| {

@@ -4,7 +4,7 @@ use super::capture::{Capture, Taken};
 use crate::recommend::Answer;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use qianmian_core::DAY_MS;
-use qianmian_state::{CaptureHead, Captures};
+use qianmian_state::{CaptureHead, Captures, StateError};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -82,7 +82,8 @@ fn work(store: &Captures, jobs: &Receiver<Job>, days: u32) {
 fn expire(store: &Captures, days: u32) {
     let before = crate::recommend::now_ms() - i64::from(days) * DAY_MS;
     match store.expire(before) {
-        Ok(0) => {}
+        // A view keeps and removes nothing.
+        Ok(0) | Err(StateError::ReadOnly) => {}
         Ok(removed) => tracing::info!(removed, days, "old captures removed"),
         Err(error) => tracing::error!(%error, "old captures cannot be removed"),
     }

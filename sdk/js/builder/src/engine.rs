@@ -18,6 +18,26 @@ const ENTRY: &str = "qianmian-entry.js";
 /// What the outcome of tests begins with: `sdk/js/testing.js` throws it.
 const OUTCOME: &str = "@tests ";
 
+/// A world of the contract, in JavaScript's words.
+struct World {
+    name: &'static str,
+    /// The function beside `describe`.
+    function: &'static str,
+}
+
+const STRATEGY: World = World { name: "strategy", function: "compose" };
+const TAGGER: World = World { name: "tagger", function: "tag" };
+
+/// What modules are of: which part of the SDK they reach says it.
+fn world(modules: &Modules) -> anyhow::Result<&'static World> {
+    let reached = |file: &str| modules.contains_key(&format!("sdk/js/{file}"));
+    ensure!(
+        !(reached("qianmian.js") && reached("tagger.js")),
+        "modules import from \"qianmian\" and from \"qianmian/tagger\": a component is a strategy or a tagger"
+    );
+    Ok(if reached("tagger.js") { &TAGGER } else { &STRATEGY })
+}
+
 /// One test.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -39,17 +59,17 @@ impl Outcome {
 /// Builds the project; returns the component's path, `target/NAME.wasm`.
 ///
 /// # Errors
-/// A module that is missing or wrong, or a strategy that is none: with the place.
+/// A module that is missing or wrong, or a strategy or tagger that is none: with the place.
 pub fn build(project: &Project) -> anyhow::Result<PathBuf> {
     let modules = stage(project, std::slice::from_ref(&project.entry))?;
-    let name = name(project, &project.entry)?;
+    let (name, World { name: world, function }) = (name(project, &project.entry)?, world(&modules)?);
     let code = format!(
         "import * as module from \"/{name}\";\n\
          const found = module.default;\n\
-         if (typeof found?.describe !== \"function\" || typeof found?.compose !== \"function\") {{\n\
-           throw new Error(\"{name} exports no strategy: end it with `export default strategy({{ ... }})`\");\n\
+         if (typeof found?.describe !== \"function\" || typeof found?.{function} !== \"function\") {{\n\
+           throw new Error(\"{name} exports no {world}: end it with `export default {world}({{ ... }})`\");\n\
          }}\n\
-         export const {{ describe, compose }} = found;\n"
+         export const {{ describe, {function} }} = found;\n"
     );
     let component = load(project, modules, code)?.map_err(|said| anyhow!(readable(&said)))?;
     ensure!(
@@ -83,6 +103,7 @@ pub fn test(project: &Project) -> anyhow::Result<Vec<Outcome>> {
 
 /// Evaluates `code` in front of the modules. The inner error is what the engine said.
 fn load(project: &Project, mut modules: Modules, code: String) -> anyhow::Result<Result<Vec<u8>, String>> {
+    let world = world(&modules)?.name;
     modules.insert(ENTRY.to_owned(), code);
     let contract = project.contract();
     let (send, receive) = mpsc::channel();
@@ -91,7 +112,7 @@ fn load(project: &Project, mut modules: Modules, code: String) -> anyhow::Result
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let built = runtime
             .map_err(anyhow::Error::from)
-            .and_then(|runtime| runtime.block_on(snapshot(&contract, ENTRY, modules)));
+            .and_then(|runtime| runtime.block_on(snapshot(&contract, world, ENTRY, modules)));
         // Nobody listens any more when it took too long.
         let _ = send.send(built);
     });

@@ -41,7 +41,7 @@ impl Project {
         );
         let given = folder.to_path_buf();
         let folder = folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?;
-        for file in ["sdk/js/qianmian.js", "sdk/wit/strategy.wit"] {
+        for file in ["sdk/js/qianmian.js", "sdk/js/tagger.js", "sdk/wit/strategy.wit"] {
             let there = folder.join(file).is_file();
             ensure!(there, "{file} is not there: copy sdk/ from a new project (`qianmian plugin new NAME --lang js`)");
         }
@@ -50,9 +50,9 @@ impl Project {
         Ok(Self { folder, given, name, entry })
     }
 
-    /// The contract's text.
+    /// The folder of the contract's text.
     pub fn contract(&self) -> PathBuf {
-        self.folder.join("sdk/wit/strategy.wit")
+        self.folder.join("sdk/wit")
     }
 
     /// Every *.test.js and *.test.ts, sorted.

@@ -51,14 +51,20 @@ impl HostMonotonicClock for Still {
     }
 }
 
-/// Loads `modules`, of which `entry` is evaluated, for the contract in a WIT file. The inner error is what the engine said.
+/// Loads `modules`, of which `entry` is evaluated, for a world of the contract in a folder. The inner error is what the
+/// engine said.
 ///
 /// # Errors
 /// A contract that cannot be read, or an engine that cannot be linked to it.
-pub async fn snapshot(contract: &Path, entry: &str, modules: Modules) -> anyhow::Result<Result<Vec<u8>, String>> {
+pub async fn snapshot(
+    contract: &Path,
+    world: &str,
+    entry: &str,
+    modules: Modules,
+) -> anyhow::Result<Result<Vec<u8>, String>> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(contract)?;
-    let world = resolve.select_world(&[package], Some("strategy"))?;
+    let (package, _) = resolve.push_dir(contract)?;
+    let world = resolve.select_world(&[package], Some(world))?;
     let (mut bindings, metadata) = wit_dylib::create_with_metadata(&resolve, world, None);
     let shim = codegen::generate_shim(&resolve, &metadata);
     wit_component::embed_component_metadata(&mut bindings, &resolve, world, StringEncoding::UTF8)?;

@@ -63,7 +63,11 @@ fn resolver(project: &Project) -> Resolver {
     };
     let ends = |ends: &[&str]| ends.iter().map(|end| (*end).to_owned()).collect();
     Resolver::new(ResolveOptions {
-        alias: vec![own("qianmian", "qianmian.js"), own("qianmian/testing", "testing.js")],
+        alias: vec![
+            own("qianmian", "qianmian.js"),
+            own("qianmian/tagger", "tagger.js"),
+            own("qianmian/testing", "testing.js"),
+        ],
         condition_names: ends(&["import", "default"]),
         extensions: ends(&[".ts", ".mts", ".js", ".mjs", ".json"]),
         // TypeScript's way of naming a module by what it becomes.
@@ -95,7 +99,8 @@ mod tests {
 
     fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Project) {
         let folder = tempfile::tempdir().unwrap();
-        let sdk = [("sdk/js/qianmian.js", "export const a = 1;"), ("sdk/wit/strategy.wit", "")];
+        let sdk =
+            [("sdk/js/qianmian.js", "export const a = 1;"), ("sdk/js/tagger.js", ""), ("sdk/wit/strategy.wit", "")];
         let manifest = ("package.json", r#"{"name": "summer", "main": "src/strategy.ts"}"#);
         for (path, text) in files.iter().copied().chain(sdk).chain([manifest]) {
             let path = folder.path().join(path);
