@@ -22,7 +22,7 @@ pub fn read(document: &[u8]) -> Result<Manifest, ApiError> {
     let document: Value = body::json(document)?;
     let wrong = |detail: String| ApiError::unprocessable("wrong_shape", format!("the manifest does not fit: {detail}"));
     check(&document)?.map_or(Ok(()), |detail| Err(wrong(detail)))?;
-    body::value(document).map_err(wrong)
+    body::value(&document).map_err(wrong)
 }
 
 /// Reads a manifest's file: TOML by its name, else JSON.

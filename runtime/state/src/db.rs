@@ -49,11 +49,35 @@ pub(crate) enum Journal {
 /// [`StateError::Database`].
 pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str, journal: Journal) -> Result<Connection> {
     let made = made_before(place, name)?;
+    let db = open_any(place, name, format, schema, journal, made)?;
+    remember(place, name)?;
+    Ok(db)
+}
+
+/// As [`open`] of what can be made again: an empty file is a new one. Written ahead.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_derived(place: &Place, name: &str, format: i64, schema: &str) -> Result<Connection> {
+    open_any(place, name, format, schema, Journal::Ahead, false)
+}
+
+fn open_any(
+    place: &Place,
+    name: &str,
+    format: i64,
+    schema: &str,
+    journal: Journal,
+    made: bool,
+) -> Result<Connection> {
     let mut db = place.connect()?;
     let mode = if journal == Journal::Ahead { "WAL" } else { "DELETE" };
+    // what is written ahead comes in large values: larger pages (of a new file), fewer of them.
     // secure_delete: what is erased on a visitor's request must not linger in free pages
+    let page = if journal == Journal::Ahead { 16_384 } else { 4_096 };
     db.execute_batch(&format!(
-        "PRAGMA journal_mode={mode}; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA busy_timeout=5000;"
+        "PRAGMA page_size={page}; PRAGMA journal_mode={mode}; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
+         PRAGMA busy_timeout=5000;"
     ))
     .during("configure the database")?;
     let found: i64 = pragma(&db, "user_version")?;
@@ -73,8 +97,17 @@ pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str, journal
     } else if found != format {
         return Err(StateError::Format { what: name.into(), found, expected: format });
     }
-    remember(place, name)?;
     Ok(db)
+}
+
+/// Empties the write-ahead log, where older copies of what was removed stand. False when a reader is in the way.
+///
+/// # Errors
+/// [`StateError::Database`].
+pub(crate) fn empty_journal(db: &Connection) -> Result<bool> {
+    let busy: i64 =
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).during("empty the write-ahead log")?;
+    Ok(busy == 0)
 }
 
 /// Largest database whose structure is checked from end to end when it is opened; of larger ones every value still

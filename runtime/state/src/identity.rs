@@ -55,6 +55,8 @@ impl State {
         let keys: Vec<(String, String)> = ids.iter().map(|(id, kind)| (people.key(id), kind.clone())).collect();
         self.writer()?.between_commits(move || {
             let now = now();
+            let persons = keys.iter().flat_map(|(key, _)| people.keys(&people.person(key)));
+            folds.unsettle(&persons.collect::<Vec<_>>())?;
             let regrouped = people.link(&keys, now)?;
             let events = refold(&regrouped, &people, &*log, &folds)?;
             let person = people.person(keys.first().map_or("", |(key, _)| key));
@@ -75,6 +77,7 @@ impl State {
         let (log, folds, key) = (Arc::clone(&self.log), Arc::clone(&self.folds), self.people.key(id));
         self.writer()?.between_commits(move || {
             let from = people.person(&key);
+            folds.unsettle(&people.keys(&from))?;
             let Some(regrouped) = people.unlink(&key)? else { return Ok(None) };
             refold(&regrouped, &people, &*log, &folds)?;
             audit.add(now(), "visitor.unlink", Some(&key), json!({ "person": &*from }))?;
@@ -102,7 +105,7 @@ impl State {
                     audit.add(now(), ERASING, Some(key), json!({ "person": &*person }))?;
                 }
             }
-            folds.remove_visitor(&person);
+            folds.erase(&person)?;
             let erased = erase(&keys, &*log, &captures)?;
             people.forget(&person)?;
             campaigns.forget(&keys)?;
@@ -137,8 +140,8 @@ fn prove(audit: &Audit, keys: &[Arc<str>], erased: Erased) -> Result<()> {
     Ok(())
 }
 
-/// Finishes the erasures that a crash cut short.
-pub(crate) fn finish_erasures(audit: &Audit, log: &dyn EventLog, captures: &Captures, people: &People) -> Result<()> {
+/// Finishes the erasures that a crash cut short; false when there was none.
+pub(crate) fn finish_erasures(audit: &Audit, log: &dyn EventLog, captures: &Captures, people: &People) -> Result<bool> {
     let filter = AuditFilter { action: Some(ERASING.into()), limit: LATEST, ..AuditFilter::default() };
     let mut done = FxHashSet::default();
     let mut left: Vec<Arc<str>> = Vec::new();
@@ -151,14 +154,15 @@ pub(crate) fn finish_erasures(audit: &Audit, log: &dyn EventLog, captures: &Capt
         }
     }
     if left.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     tracing::warn!(visitors = left.len(), "finishing erasures that were cut short");
     let erased = erase(&left, log, captures)?;
     for key in &left {
         people.forget(&people.person(key))?;
     }
-    prove(audit, &left, erased)
+    prove(audit, &left, erased)?;
+    Ok(true)
 }
 
 /// Folds the persons of a change anew, and forgets those that are none any more; returns the first one's events.
@@ -173,6 +177,7 @@ fn refold(regrouped: &Regrouped, people: &People, log: &dyn EventLog, folds: &Fo
     for person in &regrouped.gone {
         folds.remove_visitor(person);
     }
+    folds.refolded();
     Ok(first.unwrap_or(0))
 }
 

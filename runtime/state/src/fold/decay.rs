@@ -40,6 +40,11 @@ impl Decayed {
         [self.value.to_bits(), self.at.cast_unsigned()]
     }
 
+    /// From [`Self::bits`].
+    pub(crate) fn from_bits([value, at]: [u64; 2]) -> Self {
+        Self { value: f64::from_bits(value), at: at.cast_signed() }
+    }
+
     /// The value at `now`; a `now` before the last event reads the value as of that event.
     #[must_use]
     pub fn read(&self, now: TimeMs, half_life: f64) -> f64 {

@@ -72,6 +72,33 @@ pub(crate) struct Statistics {
     pub totals: Totals,
     /// By channel, then by row.
     pub channels: FxHashMap<Arc<str>, FxHashMap<u32, ChannelStats>>,
+    /// What changed since it was last kept.
+    unkept: Marked,
+}
+
+/// Rows, each once, in the order they were first marked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Marked {
+    rows: Vec<u32>,
+    is: Vec<bool>,
+}
+
+impl Marked {
+    pub fn mark(&mut self, row: u32) {
+        let at = row as usize;
+        if self.is.len() <= at {
+            self.is.resize(at + 1, false);
+        }
+        if !std::mem::replace(&mut self.is[at], true) {
+            self.rows.push(row);
+        }
+    }
+
+    pub fn take(&mut self) -> Vec<u32> {
+        let rows = std::mem::take(&mut self.rows);
+        rows.iter().for_each(|row| self.is[*row as usize] = false);
+        rows
+    }
 }
 
 impl Statistics {
@@ -140,11 +167,26 @@ impl Statistics {
         }
     }
 
+    /// Rows that changed since the last call; with `all`, those there are.
+    pub fn take_unkept(&mut self, all: bool) -> Vec<u32> {
+        let changed = self.unkept.take();
+        if all { (0..self.items.len() as u32).collect() } else { changed }
+    }
+
+    /// An item as it was kept, with its share of channels.
+    pub fn restore(&mut self, row: u32, stats: ItemStats, channels: Vec<(Arc<str>, ChannelStats)>) {
+        *self.item(row).0 = stats;
+        for (channel, stats) in channels {
+            self.channels.entry(channel).or_default().insert(row, stats);
+        }
+    }
+
     fn item(&mut self, row: u32) -> (&mut ItemStats, &mut Totals) {
         let at = row as usize;
         if self.items.len() <= at {
             self.items.resize(at + 1, ItemStats::default());
         }
+        self.unkept.mark(row);
         (&mut self.items[at], &mut self.totals)
     }
 }

@@ -29,6 +29,7 @@ pub(crate) struct Trend {
     pub marks: FxHashMap<u32, f64>,
     pub events: u32,
     dirty: bool,
+    unkept: bool,
     /// By kind, and over all kinds last.
     pub lists: [TrendList; 6],
 }
@@ -57,7 +58,7 @@ impl Trend {
             *mark = landmark_add(*mark, weight, time, WEEK);
         }
         self.events = self.events.saturating_add(1);
-        self.dirty = true;
+        (self.dirty, self.unkept) = (true, true);
     }
 
     pub fn refresh(&mut self, catalogue: &Catalogue) {
@@ -99,6 +100,30 @@ impl Trends {
         }
         all.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         all
+    }
+
+    /// Visits the scopes that changed since the last call, or all: sort, name, what is counted.
+    pub fn take_unkept(&mut self, all: bool, mut visit: impl FnMut(usize, &str, &Trend)) {
+        if std::mem::take(&mut self.all.unkept) || all {
+            visit(0, "", &self.all);
+        }
+        for (sort, scopes) in self.scopes.iter_mut().enumerate() {
+            for (name, trend) in scopes {
+                if std::mem::take(&mut trend.unkept) || all {
+                    visit(sort + 1, name, trend);
+                }
+            }
+        }
+    }
+
+    /// A scope as it was kept; `None` when there is no such sort.
+    pub fn restore(&mut self, sort: usize, name: &str, events: u32, marks: FxHashMap<u32, f64>) -> Option<()> {
+        let trend = Trend { marks, events, dirty: true, ..Trend::default() };
+        match sort.checked_sub(1) {
+            None => self.all = trend,
+            Some(sort) => drop(self.scopes.get_mut(sort)?.insert(name.into(), trend)),
+        }
+        Some(())
     }
 
     /// Counts one event of these items for everybody and for the named scopes (empty names are none).

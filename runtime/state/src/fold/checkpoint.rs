@@ -1,0 +1,497 @@
+//! What is folded, kept on disk together with how far it is folded: a start goes on from there.
+//!
+//! A cut is taken between two batches of events and written beside the folding that goes on: visitors that change
+//! meanwhile are copied first, counts of pairs wait, everything else is packed when the cut is taken.
+
+use super::cells::{self, Head, PAGE};
+use super::cold::Cold;
+use super::crowd::{Crowd, Cut, Room};
+use super::names::{self, Names, Numbers};
+use super::pairs::{PairValue, Pairs};
+use super::{Folds, Writer};
+use crate::CatalogueStore;
+use crate::error::{Result, StateError};
+use crate::log::{EventLog, short_id};
+use crate::people::People;
+use crate::store::{Cell, Put, Space, StateStore};
+use parking_lot::{Condvar, Mutex, RwLock};
+use qianmian_core::Event;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const HEAD: Cell = Cell { space: Space::Head, number: 0 };
+/// How long the folds wait for a checkpoint to make room before they look again.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Where folds are kept, and how far that is.
+pub(super) struct Keep {
+    cold: Arc<Cold>,
+    /// One checkpoint at a time.
+    one: Mutex<()>,
+    turn: Mutex<Turn>,
+    changed: Condvar,
+    /// A thread takes checkpoints when it is asked to.
+    served: AtomicBool,
+}
+
+#[derive(Default)]
+struct Turn {
+    /// The pairs of a cut are being written: they must not change.
+    still: bool,
+    /// A checkpoint is wanted.
+    asked: bool,
+    stop: bool,
+    /// The last one could not be written.
+    failed: bool,
+}
+
+/// What the writer of the folds knows of what is kept.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The last event that is folded, and what it is called.
+    offset: u64,
+    id: [u8; 16],
+    /// Something changed since the last cut.
+    pub changed: bool,
+    /// Channels by their number in cells.
+    channels: Vec<Arc<str>>,
+    /// Scopes of what is popular, by sort and name, with the number of their cell.
+    scopes: FxHashMap<(usize, Box<str>), u32>,
+    /// Numbers of the markers of visitors to fold anew: the oldest, the first of those not done yet, the next.
+    stale: [u32; 3],
+    /// Somebody was erased whose share is still in the sums.
+    recount: bool,
+}
+
+/// One state of the folds, as it is to be kept.
+struct Snapshot {
+    head: Vec<u8>,
+    /// Packed already.
+    cells: Vec<(Cell, Vec<u8>)>,
+    bought: Vec<u32>,
+    viewed: Vec<u32>,
+    next: Vec<u32>,
+    visitors: Cut,
+    /// Markers that are done.
+    stale: std::ops::Range<u32>,
+}
+
+impl Folds {
+    /// Folds that are kept in `store`, of no events yet; see [`Folds::restore`]. Visitors take about so many bytes of
+    /// memory; without a number, as many as they need.
+    pub(crate) fn kept(
+        store: Arc<CatalogueStore>,
+        people: Arc<People>,
+        bytes: Option<usize>,
+        keep: Arc<dyn StateStore>,
+    ) -> Self {
+        let cold = Arc::new(Cold::new(keep));
+        let mut folds = Self::over(store, people, Crowd::new(Some(Room::new(bytes, Arc::clone(&cold)))));
+        folds.keep = Some(Keep {
+            cold,
+            one: Mutex::default(),
+            turn: Mutex::default(),
+            changed: Condvar::new(),
+            served: AtomicBool::new(false),
+        });
+        folds
+    }
+
+    /// As [`Folds::apply`], of events of the log of which the last has this offset.
+    pub(crate) fn apply_to(&self, events: &[Event], offset: u64) {
+        {
+            let mut writer = self.writer.lock();
+            writer.progress.offset = offset;
+            if let Some(last) = events.last() {
+                writer.progress.id = short_id(&last.id);
+            }
+            self.apply_in_turn(&mut writer, events);
+        }
+        self.keep_up();
+    }
+
+    /// Has what changed kept when memory runs short, and waits where it would run out.
+    pub(super) fn keep_up(&self) {
+        let Some(keep) = &self.keep else { return };
+        while let Some((bytes, fresh, limit)) = self.crowd.pressure() {
+            if fresh <= limit / 4 && bytes <= limit {
+                return;
+            }
+            if !keep.served.load(Ordering::Acquire) {
+                self.checkpoint_or_tell();
+                return;
+            }
+            let mut turn = keep.turn.lock();
+            turn.asked = true;
+            keep.changed.notify_all();
+            if bytes <= limit + limit / 4 || turn.failed || turn.stop {
+                return;
+            }
+            keep.changed.wait_for(&mut turn, PATIENCE);
+        }
+    }
+
+    /// True when the counts of pairs may change now; with `wait`, waits until they may.
+    pub(super) fn may_merge(&self, wait: bool) -> bool {
+        let Some(keep) = &self.keep else { return true };
+        let mut turn = keep.turn.lock();
+        while turn.still && wait {
+            keep.changed.wait(&mut turn);
+        }
+        !turn.still
+    }
+
+    /// Keeps what is folded now. False when nothing changed, or nothing is kept.
+    ///
+    /// # Errors
+    /// [`StateError::Database`]: the disk is full, for one; the next one keeps all of it.
+    pub(crate) fn checkpoint(&self) -> Result<bool> {
+        let Some(keep) = &self.keep else { return Ok(false) };
+        let _one = keep.one.lock();
+        let mut snapshot = {
+            let mut writer = self.writer.lock();
+            if !writer.progress.changed {
+                return Ok(false);
+            }
+            self.merge(&mut writer, true);
+            let all = {
+                let mut turn = keep.turn.lock();
+                (turn.still, turn.asked) = (true, false);
+                turn.failed
+            };
+            self.snapshot(&mut writer, keep, all)
+        };
+        let written = keep.cold.store.change(&mut |put| self.write(keep, &snapshot, put));
+        if written.is_ok() {
+            self.crowd.keep(snapshot.visitors.number);
+        }
+        {
+            let mut turn = keep.turn.lock();
+            (turn.still, turn.failed) = (false, written.is_err());
+            keep.changed.notify_all();
+        }
+        if written.is_err() {
+            self.crowd.put_back(&mut snapshot.visitors);
+            let progress = &mut self.writer.lock().progress;
+            progress.changed = true;
+            progress.stale[0] = snapshot.stale.start;
+        }
+        written.map(|()| true)
+    }
+
+    pub(crate) fn checkpoint_or_tell(&self) {
+        let begun = Instant::now();
+        match self.checkpoint() {
+            Ok(false) => {}
+            Ok(true) => tracing::debug!(seconds = begun.elapsed().as_secs_f64(), "checkpoint"),
+            Err(error) => tracing::error!(%error, "the folds are not kept; it is tried again"),
+        }
+    }
+
+    fn snapshot(&self, writer: &mut Writer, keep: &Keep, all: bool) -> Snapshot {
+        writer.progress.changed = false;
+        let catalogue = self.store.current();
+        let mut cells = Vec::new();
+        {
+            let mut names = keep.cold.names.write();
+            let id = |row: u32| Arc::clone(&catalogue.ids[row as usize]);
+            name_cells(&mut cells, Space::Items, &mut names.items, catalogue.len(), all, id);
+            let text = |symbol| catalogue.symbols.text(symbol);
+            name_cells(&mut cells, Space::Symbols, &mut names.symbols, catalogue.symbols.len(), all, text);
+        }
+        let names = keep.cold.names.read();
+        let Writer { trends, progress, .. } = writer;
+        let mut stats = self.stats.write();
+        for channel in stats.channels.keys() {
+            if !progress.channels.contains(channel) {
+                progress.channels.push(Arc::clone(channel));
+            }
+        }
+        let mut pages: Vec<u32> = stats.take_unkept(all).into_iter().map(|row| names.items.kept(row) / PAGE).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        for page in pages {
+            let cell = Cell { space: Space::Statistics, number: page };
+            cells.push((cell, cells::pack_items(&stats, &names, &progress.channels, page)));
+        }
+        trends.take_unkept(all, |sort, name, trend| {
+            let next = progress.scopes.len() as u32;
+            let number = *progress.scopes.entry((sort, name.into())).or_insert(next);
+            cells.push((Cell { space: Space::Trends, number }, cells::pack_trend(sort, name, trend, &names)));
+        });
+        let visitors = self.crowd.cut(all);
+        let head = Head {
+            offset: progress.offset,
+            id: progress.id,
+            totals: stats.totals,
+            channels: progress.channels.clone(),
+            next_visitor: visitors.next,
+            labelled: !self.audience.is_idle(),
+            recount: progress.recount,
+        };
+        let [oldest, open, _] = progress.stale;
+        progress.stale[0] = open;
+        Snapshot {
+            head: head.pack(),
+            cells,
+            bought: self.bought.write().take_unkept(all),
+            viewed: self.viewed.write().take_unkept(all),
+            next: self.next.write().take_unkept(all),
+            visitors,
+            stale: oldest..open,
+        }
+    }
+
+    fn write(&self, keep: &Keep, snapshot: &Snapshot, put: Put<'_>) -> Result<()> {
+        let names = keep.cold.names.read();
+        put_pairs(put, Space::Bought, &self.bought, &snapshot.bought, &names)?;
+        put_pairs(put, Space::Viewed, &self.viewed, &snapshot.viewed, &names)?;
+        put_pairs(put, Space::Next, &self.next, &snapshot.next, &names)?;
+        keep.turn.lock().still = false;
+        keep.changed.notify_all();
+        put(HEAD, Some(&snapshot.head))?;
+        snapshot.cells.iter().try_for_each(|(cell, value)| put(*cell, Some(value)))?;
+        snapshot.visitors.gone.iter().try_for_each(|number| put(Cold::cell(*number), None))?;
+        for one in &snapshot.visitors.changed {
+            put(Cold::cell(one.number), Some(&Cold::pack(&names, &one.key, &one.visitor)))?;
+        }
+        snapshot.stale.clone().try_for_each(|number| put(Cell { space: Space::Stale, number }, None))
+    }
+
+    /// Takes up what was kept; returns the last event that is folded in it, 0 when nothing was kept. The folds are of no
+    /// use after an error.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] when a value is, or is not of this log; [`StateError::Database`].
+    pub(crate) fn restore(&self, log: &dyn EventLog) -> Result<u64> {
+        let Some(keep) = &self.keep else { return Ok(0) };
+        let store = &keep.cold.store;
+        let Some(head) = store.get(HEAD)? else { return Ok(0) };
+        let head = Head::unpack(&head).ok_or_else(|| damaged("its head"))?;
+        if head.recount {
+            return Err(damaged("what an erased visitor did is in its sums: it"));
+        }
+        if log.id_at(head.offset)? != Some(head.id) {
+            return Err(damaged("it is not of this event log: it"));
+        }
+        let items = self.store.reserve(&names_of(&**store, Space::Items)?).into_iter().map(|row| row.0).collect();
+        let symbols = self.store.intern(&names_of(&**store, Space::Symbols)?);
+        *keep.cold.names.write() = Names { items: Numbers::restore(items), symbols: Numbers::restore(symbols) };
+        let mut writer = self.writer.lock();
+        {
+            let names = keep.cold.names.read();
+            let mut stats = self.stats.write();
+            store.scan(Space::Statistics, &mut |page, bytes| {
+                let each = |row, item, channels| stats.restore(row, item, channels);
+                cells::unpack_items(bytes, &names, &head.channels, page, each).ok_or_else(|| damaged("statistics"))
+            })?;
+            stats.totals = head.totals;
+            stats.take_unkept(false);
+            get_pairs(&**store, Space::Bought, &self.bought, &names)?;
+            get_pairs(&**store, Space::Viewed, &self.viewed, &names)?;
+            get_pairs(&**store, Space::Next, &self.next, &names)?;
+            store.scan(Space::Trends, &mut |number, bytes| {
+                let bad = || damaged("a list of what is popular");
+                let (sort, name, events, marks) = cells::unpack_trend(bytes, &names).ok_or_else(bad)?;
+                writer.trends.restore(sort, name, events, marks).ok_or_else(bad)?;
+                writer.progress.scopes.insert((sort, name.into()), number);
+                Ok(())
+            })?;
+        }
+        let all = self.crowd.pressure().is_none();
+        store.scan(Space::Visitors, &mut |number, bytes| {
+            let (key, packed) = Cold::key(number, bytes)?;
+            let visitor = if all { Some(keep.cold.unpack(number, packed)?) } else { None };
+            self.crowd.restore(number, key, visitor);
+            Ok(())
+        })?;
+        self.crowd.reserve(head.next_visitor);
+        let progress = &mut writer.progress;
+        (progress.offset, progress.id, progress.channels) = (head.offset, head.id, head.channels);
+        drop(writer);
+        self.refold_stale(&**store, log, head.offset)?;
+        if head.labelled {
+            // also where there is no definition any more: what was carried goes with the next sweep
+            self.audience.define(vec![], vec![]).map_err(|_| damaged("its labels"))?;
+        }
+        Ok(head.offset)
+    }
+
+    /// Folds visitors anew whose ids were linked or unlinked after the cut.
+    fn refold_stale(&self, store: &dyn StateStore, log: &dyn EventLog, offset: u64) -> Result<()> {
+        let (mut keys, mut first, mut next) = (Vec::<Arc<str>>::new(), u32::MAX, 0);
+        store.scan(Space::Stale, &mut |number, bytes| {
+            (first, next) = (first.min(number), number + 1);
+            let marked = names::unpack(bytes).ok_or_else(|| damaged("a marker"))?;
+            keys.extend(marked.into_iter().map(Arc::from));
+            Ok(())
+        })?;
+        keys.sort_unstable();
+        keys.dedup();
+        for key in &keys {
+            let person = self.people.person(key);
+            if person != *key {
+                self.remove_visitor(key);
+            }
+            let mut events = Vec::new();
+            log.of(&self.people.keys(&person), &mut |chunk| {
+                let within = chunk.offsets.partition_point(|at| *at <= offset);
+                events.extend(chunk.events.into_iter().take(within));
+            })?;
+            self.refold(&person, &events);
+        }
+        self.writer.lock().progress.stale = [first.min(next), next, next];
+        Ok(())
+    }
+
+    /// Notes on disk that these keys are about to be linked or unlinked: their visitors as they are kept are out of date.
+    /// [`Folds::refolded`] says when they are folded anew.
+    ///
+    /// # Errors
+    /// [`StateError::Database`].
+    pub(crate) fn unsettle(&self, keys: &[Arc<str>]) -> Result<()> {
+        let Some(keep) = &self.keep else { return Ok(()) };
+        let number = {
+            let mut writer = self.writer.lock();
+            let [.., next] = &mut writer.progress.stale;
+            *next += 1;
+            *next - 1
+        };
+        let mut bytes = Vec::new();
+        keys.iter().for_each(|key| crate::bytes::put_text(&mut bytes, key));
+        keep.cold.store.change(&mut |put| put(Cell { space: Space::Stale, number }, Some(&bytes)))
+    }
+
+    /// Everybody whom [`Folds::unsettle`] named is folded anew.
+    pub(crate) fn refolded(&self) {
+        let progress = &mut self.writer.lock().progress;
+        progress.stale[1] = progress.stale[2];
+    }
+
+    /// Forgets a visitor, on disk too, when it returns. False when unknown.
+    ///
+    /// # Errors
+    /// [`StateError::Database`].
+    pub(crate) fn erase(&self, person: &str) -> Result<bool> {
+        let number = {
+            let mut writer = self.writer.lock();
+            (writer.progress.recount, writer.progress.changed) = (true, true);
+            self.forget(person)
+        };
+        let (Some(number), Some(keep)) = (number, &self.keep) else { return Ok(number.is_some()) };
+        // a cut from before would bring them back
+        let _one = keep.one.lock();
+        keep.cold.store.change(&mut |put| put(Cold::cell(number), None))?;
+        keep.cold.store.scrub()?;
+        Ok(true)
+    }
+
+    /// Takes what was erased out of the places where the disk keeps older copies. False when it must be tried again.
+    ///
+    /// # Errors
+    /// [`StateError::Database`].
+    pub(crate) fn scrub(&self) -> Result<bool> {
+        self.keep.as_ref().map_or(Ok(true), |keep| keep.cold.store.scrub())
+    }
+
+    /// Takes checkpoints when they are asked for, and every so often, but at most a tenth of the time; a last one when it is
+    /// told to stop.
+    pub(super) fn serve_checkpoints(&self, every: Duration) {
+        let Some(keep) = &self.keep else { return };
+        let mut due = Instant::now() + every;
+        loop {
+            let stop = {
+                let mut turn = keep.turn.lock();
+                while !turn.asked && !turn.stop && Instant::now() < due {
+                    keep.changed.wait_until(&mut turn, due);
+                }
+                turn.stop
+            };
+            let begun = Instant::now();
+            self.checkpoint_or_tell();
+            if stop {
+                return;
+            }
+            due = Instant::now() + every.max(begun.elapsed() * 9);
+        }
+    }
+
+    /// Says whether a thread is in [`Folds::serve_checkpoints`]; without one it ends.
+    pub(super) fn are_served(&self, served: bool) {
+        let Some(keep) = &self.keep else { return };
+        keep.served.store(served, Ordering::Release);
+        keep.turn.lock().stop = !served;
+        keep.changed.notify_all();
+    }
+}
+
+/// The chunks of names that changed; with `all`, every one.
+fn name_cells(
+    cells: &mut Vec<(Cell, Vec<u8>)>,
+    space: Space,
+    numbers: &mut Numbers,
+    len: usize,
+    all: bool,
+    name: impl Fn(u32) -> Arc<str>,
+) {
+    let changed = numbers.extend(len);
+    let chunks = if all { 0..numbers.chunks() } else { changed };
+    cells.extend(chunks.map(|chunk| (Cell { space, number: chunk as u32 }, numbers.pack(chunk, &name))));
+}
+
+/// Every name of a space, by number.
+fn names_of(store: &dyn StateStore, space: Space) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    let mut chunks = 0;
+    store.scan(space, &mut |chunk, bytes| {
+        let names = names::unpack(bytes).filter(|_| chunk == chunks).ok_or_else(|| damaged("names"))?;
+        chunks += 1;
+        all.extend(names);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+fn put_pairs<V: PairValue>(
+    put: Put<'_>,
+    space: Space,
+    pairs: &RwLock<Pairs<V>>,
+    rows: &[u32],
+    names: &Names,
+) -> Result<()> {
+    let mut bytes = Vec::new();
+    for row in rows {
+        bytes.clear();
+        cells::pack_pairs(&pairs.read(), *row, names, &mut bytes);
+        put(Cell { space, number: names.items.kept(*row) }, Some(&bytes))?;
+    }
+    Ok(())
+}
+
+fn get_pairs<V: PairValue>(
+    store: &dyn StateStore,
+    space: Space,
+    pairs: &RwLock<Pairs<V>>,
+    names: &Names,
+) -> Result<()> {
+    let mut pairs = pairs.write();
+    store.scan(space, &mut |number, bytes| {
+        let bad = || damaged("pairs");
+        let row = names.items.own(number).ok_or_else(bad)?;
+        let (total, partners) = cells::unpack_pairs(bytes, names).ok_or_else(bad)?;
+        pairs.restore(row, total, partners);
+        Ok(())
+    })?;
+    pairs.take_unkept(false);
+    Ok(())
+}
+
+fn damaged(what: &str) -> StateError {
+    StateError::Damaged { what: "folds.db".into(), detail: format!("{what} cannot be used") }
+}
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;
