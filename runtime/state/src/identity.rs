@@ -87,8 +87,8 @@ impl State {
         })?
     }
 
-    /// Erases a person with all their ids: their events from the log, their captures, their profile, their links. Sums
-    /// over all visitors (an item's orders) lose their share when the state is next opened.
+    /// Erases a person with all their ids: their events from the log, their captures, their profile, their links, and their
+    /// share of the sums over all visitors (an item's orders).
     ///
     /// # Errors
     /// As [`EventLog::erase`], and [`crate::StateError::Stopped`]. What was begun is finished when the state is next opened.
@@ -105,7 +105,9 @@ impl State {
                     audit.add(now(), ERASING, Some(key), json!({ "person": &*person }))?;
                 }
             }
-            folds.erase(&person)?;
+            let mut events = Vec::new();
+            log.of(&keys, &mut |chunk| events.extend(chunk.events))?;
+            folds.erase(&person, &events)?;
             let erased = erase(&keys, &*log, &captures)?;
             people.forget(&person)?;
             campaigns.forget(&keys)?;

@@ -159,13 +159,20 @@ impl State {
         let campaigns = Arc::new(Campaigns::open(dir)?);
         catalogue.watch(campaigns.items());
         let (audit, captures) = (Arc::new(Audit::open(dir)?), Arc::new(Captures::open(dir)?));
-        let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(dir)?);
-        if identity::finish_erasures(&audit, &*log, &captures, &people)? {
-            // what is kept may still hold them
-            store.clear()?;
-            store.scrub()?;
-        }
-        let folds = Arc::new(take_up(&catalogue, &people, &*log, &store, limits.visitor_bytes)?);
+        let unfinished = identity::finish_erasures(&audit, &*log, &captures, &people)?;
+        let folds = match dir {
+            Some(_) => {
+                let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(dir)?);
+                if unfinished {
+                    // what is kept may still hold them
+                    store.clear()?;
+                    store.scrub()?;
+                }
+                take_up(&catalogue, &people, &*log, &store, limits.visitor_bytes)?
+            }
+            None => Folds::new(Arc::clone(&catalogue), Arc::clone(&people)),
+        };
+        let folds = Arc::new(folds);
         let checkpointer = Checkpointer::start(Arc::clone(&folds), limits.checkpoint)?;
         let sweeper = Sweeper::start(Arc::clone(&folds))?;
         let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
@@ -232,6 +239,16 @@ impl State {
     pub fn digest(&self) -> Result<(u64, Digest)> {
         let (log, folds) = (Arc::clone(&self.log), Arc::clone(&self.folds));
         self.writer()?.between_commits(move || (log.last_offset(), folds.digest()))
+    }
+
+    /// Keeps what is folded now on disk, for the next start; it is done by itself every so often. False when nothing
+    /// changed since the last time.
+    ///
+    /// # Errors
+    /// [`StateError::Database`], [`StateError::Stopped`], [`StateError::ReadOnly`].
+    pub fn checkpoint(&self) -> Result<bool> {
+        self.flush()?;
+        self.folds.checkpoint()
     }
 
     /// Stores events and waits until they are on disk and folded. Not for async threads: see [`State::submit`].

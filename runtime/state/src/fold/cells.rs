@@ -26,8 +26,6 @@ pub(super) struct Head {
     pub next_visitor: u32,
     /// Somebody carries tags or segments that were defined.
     pub labelled: bool,
-    /// Somebody was erased whose share is still in the sums: they are to be made anew.
-    pub recount: bool,
 }
 
 impl Head {
@@ -41,7 +39,7 @@ impl Head {
         put_len(&mut to, self.channels.len());
         self.channels.iter().for_each(|name| put_text(&mut to, name));
         to.extend_from_slice(&self.next_visitor.to_le_bytes());
-        to.extend([self.labelled, self.recount].map(u8::from));
+        to.push(self.labelled.into());
         to
     }
 
@@ -53,8 +51,8 @@ impl Head {
             Totals { impressions: sum()?, views: sum()?, orders: sum()?, buyers: sum()?, repeat_buyers: sum()? };
         let channels = (0..from.count()?).map(|_| from.str().map(Arc::from)).collect::<Option<_>>()?;
         let next_visitor = u32::from_le_bytes(from.array()?);
-        let [labelled, recount] = from.array()?.map(|byte: u8| byte != 0);
-        let head = Self { offset, id, totals, channels, next_visitor, labelled, recount };
+        let [labelled] = from.array()?.map(|byte: u8| byte != 0);
+        let head = Self { offset, id, totals, channels, next_visitor, labelled };
         from.bytes.is_empty().then_some(head)
     }
 }
@@ -188,14 +186,13 @@ mod tests {
             channels: vec!["app".into(), "web".into()],
             next_visitor: 9,
             labelled: true,
-            recount: false,
         };
         assert_eq!(Head::unpack(&head.pack()), Some(head.clone()));
         let (mut stats, mut again, names) = (Statistics::default(), Statistics::default(), names());
         for n in 0..900u32 {
-            stats.add(n % 290, EventKind::ALL[n as usize % 6], i64::from(n) * 1_000_000);
-            stats.add_channel(["app", "web"][n as usize % 2], [n % 31].into_iter(), EventKind::View);
-            stats.add_buyer(n % 290, n % 3);
+            stats.add(n % 290, EventKind::ALL[n as usize % 6], i64::from(n) * 1_000_000, 1);
+            stats.add_channel(["app", "web"][n as usize % 2], [n % 31].into_iter(), EventKind::View, 1);
+            stats.add_buyer(n % 290, n % 3, 1);
         }
         for page in 0..3 {
             let bytes = pack_items(&stats, &names, &head.channels, page);

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const HEAD: Cell = Cell { space: Space::Head, number: 0 };
 /// How long the folds wait for a checkpoint to make room before they look again.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Least time between two checkpoints.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// Where folds are kept, and how far that is.
 pub(super) struct Keep {
@@ -61,8 +63,6 @@ pub(super) struct Progress {
     scopes: FxHashMap<(usize, Box<str>), u32>,
     /// Numbers of the markers of visitors to fold anew: the oldest, the first of those not done yet, the next.
     stale: [u32; 3],
-    /// Somebody was erased whose share is still in the sums.
-    recount: bool,
 }
 
 /// One state of the folds, as it is to be kept.
@@ -229,7 +229,6 @@ impl Folds {
             channels: progress.channels.clone(),
             next_visitor: visitors.next,
             labelled: !self.audience.is_idle(),
-            recount: progress.recount,
         };
         let [oldest, open, _] = progress.stale;
         progress.stale[0] = open;
@@ -270,9 +269,6 @@ impl Folds {
         let store = &keep.cold.store;
         let Some(head) = store.get(HEAD)? else { return Ok(0) };
         let head = Head::unpack(&head).ok_or_else(|| damaged("its head"))?;
-        if head.recount {
-            return Err(damaged("what an erased visitor did is in its sums: it"));
-        }
         if log.id_at(head.offset)? != Some(head.id) {
             return Err(damaged("it is not of this event log: it"));
         }
@@ -370,14 +366,17 @@ impl Folds {
         progress.stale[1] = progress.stale[2];
     }
 
-    /// Forgets a visitor, on disk too, when it returns. False when unknown.
+    /// Forgets a visitor, on disk too, when it returns, and takes their `events`, all of them in log order, out of the sums.
+    /// False when unknown.
     ///
     /// # Errors
     /// [`StateError::Database`].
-    pub(crate) fn erase(&self, person: &str) -> Result<bool> {
+    pub(crate) fn erase(&self, person: &str, events: &[Event]) -> Result<bool> {
         let number = {
             let mut writer = self.writer.lock();
-            (writer.progress.recount, writer.progress.changed) = (true, true);
+            writer.progress.changed = true;
+            self.unfold(&mut writer, events);
+            self.merge(&mut writer, true);
             self.forget(person)
         };
         let (Some(number), Some(keep)) = (number, &self.keep) else { return Ok(number.is_some()) };
@@ -414,7 +413,7 @@ impl Folds {
             if stop {
                 return;
             }
-            due = Instant::now() + every.max(begun.elapsed() * 9);
+            due = Instant::now() + every.max(begun.elapsed() * 9).max(BREATH);
         }
     }
 

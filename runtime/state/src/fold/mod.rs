@@ -213,6 +213,23 @@ impl Folds {
     }
 
     fn fold(&self, writer: &mut Writer, catalogue: &Catalogue, event: &Event, rows: &[ItemRow]) {
+        let mut touched = None;
+        self.fold_steps(writer, catalogue, event, rows, 1, |key, change| {
+            touched = Some(self.people.with_person(key, |person| self.crowd.edit(person, change)));
+        });
+        writer.touched.extend(touched);
+    }
+
+    /// Folds each step of an event into its visitor, through `edit`, and into the sums; with -1, takes it out of the sums.
+    fn fold_steps(
+        &self,
+        writer: &mut Writer,
+        catalogue: &Catalogue,
+        event: &Event,
+        rows: &[ItemRow],
+        by: i32,
+        mut edit: impl FnMut(&str, &mut dyn FnMut(&mut Visitor)),
+    ) {
         let lines = lines(catalogue, event, rows);
         let moment = Moment::of(event);
         let (kind, time) = (moment.kind, moment.time);
@@ -222,17 +239,14 @@ impl Folds {
         for step in visitors::steps(kind, &lines) {
             let mut trace = Trace::default();
             if let Some(key) = visitor {
-                let number = self.people.with_person(key, |person| {
-                    self.crowd.edit(person, |visitor| {
-                        trace = visitors::fold(visitor, catalogue, step, moment);
-                        tags.clear();
-                        tags.extend(visitor.tags.iter().filter(|tag| built_in(tag)).map(Arc::clone));
-                    })
+                edit(key, &mut |visitor| {
+                    trace = visitors::fold(visitor, catalogue, step, moment);
+                    tags.clear();
+                    tags.extend(visitor.tags.iter().filter(|tag| built_in(tag)).map(Arc::clone));
                 });
-                writer.touched.insert(number);
             }
-            self.count(step, &trace, &moment);
-            writer.pair(step, &trace, kind, time);
+            self.count(step, &trace, &moment, by);
+            writer.pair(step, &trace, kind, time, by as f32);
         }
 
         let weight = trends::interest(event.kind);
@@ -240,23 +254,38 @@ impl Folds {
             let rows: Vec<u32> = lines.iter().map(|line| line.row).collect();
             let mut scopes = vec![(Follow::Channel, &*event.channel), (Follow::Region, &*event.region)];
             scopes.extend(tags.iter().map(|tag| (Follow::Tag, &**tag)));
-            writer.trends.add(&rows, weight, time, &scopes);
+            if by < 0 {
+                writer.trends.take(&rows, weight, time, &scopes);
+            } else {
+                writer.trends.add(&rows, weight, time, &scopes);
+            }
         }
     }
 
-    fn count(&self, lines: &[Line], trace: &Trace, moment: &Moment<'_>) {
+    /// Takes out of the sums what one person did, from all their events in log order. Counts are exact; what fades is left
+    /// within rounding of what it were without them.
+    fn unfold(&self, writer: &mut Writer, events: &[Event]) {
+        let mut visitor = Visitor::default();
+        let catalogue = self.store.current();
+        for event in events {
+            let rows = self.store.reserve(&event.items);
+            self.fold_steps(writer, &catalogue, event, &rows, -1, |_, change| change(&mut visitor));
+        }
+    }
+
+    fn count(&self, lines: &[Line], trace: &Trace, moment: &Moment<'_>, by: i32) {
         if lines.is_empty() {
             return;
         }
         let mut stats = self.stats.write();
         for line in lines {
-            stats.add(line.row, moment.kind, moment.time);
+            stats.add(line.row, moment.kind, moment.time, by);
         }
         if !moment.channel.is_empty() {
-            stats.add_channel(moment.channel, lines.iter().map(|line| line.row), moment.kind);
+            stats.add_channel(moment.channel, lines.iter().map(|line| line.row), moment.kind, by);
         }
         for (line, orders) in lines.iter().zip(&trace.orders) {
-            stats.add_buyer(line.row, *orders);
+            stats.add_buyer(line.row, *orders, by);
         }
     }
 
@@ -428,16 +457,17 @@ impl Folds {
 }
 
 impl Writer {
-    fn pair(&mut self, lines: &[Line], trace: &Trace, kind: EventKind, time: TimeMs) {
+    /// Counts the pairs of one step; with -1, takes them out.
+    fn pair(&mut self, lines: &[Line], trace: &Trace, kind: EventKind, time: TimeMs, by: f32) {
         if kind == EventKind::Purchase {
-            self.pair_order(lines, pairs::growth(time));
-            self.follow_lines(lines);
+            self.pair_order(lines, pairs::growth(time), by);
+            self.follow_lines(lines, by);
         }
         if let (Some(session), [line]) = (&trace.session, lines) {
-            self.viewed.count(line.row);
+            self.viewed.count(line.row, by);
             for other in session {
-                self.viewed.add(line.row, *other, 1.0, 0.0);
-                self.viewed.add(*other, line.row, 1.0, 0.0);
+                self.viewed.add(line.row, *other, by, 0.0);
+                self.viewed.add(*other, line.row, by, 0.0);
             }
         }
         // Without a visitor there is no sequence, and what is not a step of one has no trace.
@@ -446,10 +476,10 @@ impl Writer {
             for row in step {
                 // The lines of an order are counted where they follow one another.
                 if kind != EventKind::Purchase {
-                    self.next.count(row);
+                    self.next.count(row, by);
                 }
                 for (before, weight) in &trace.previous {
-                    self.next.add(*before, row, *weight, 0.0);
+                    self.next.add(*before, row, by * weight, 0.0);
                 }
             }
         }
@@ -457,21 +487,21 @@ impl Writer {
 
     /// Inside an order each line follows those up to [`LINE_REACH`] before it, nearer ones more: people put together
     /// what belongs together one after the other.
-    fn follow_lines(&mut self, lines: &[Line]) {
+    fn follow_lines(&mut self, lines: &[Line], by: f32) {
         for (at, line) in lines.iter().enumerate() {
-            self.next.count(line.row);
+            self.next.count(line.row, by);
             for distance in 1..=LINE_REACH.min(at) {
-                self.next.add(lines[at - distance].row, line.row, 1.0 / distance as f32, 0.0);
+                self.next.add(lines[at - distance].row, line.row, by / distance as f32, 0.0);
             }
         }
     }
 
     /// Counts the pairs of one order.
-    fn pair_order(&mut self, lines: &[Line], growth: f64) {
+    fn pair_order(&mut self, lines: &[Line], growth: f64, by: f32) {
         let count = lines.len();
         for (at, line) in lines.iter().enumerate() {
-            self.bought.count(line.row);
-            let mut add = |at: usize| self.bought.add(line.row, lines[at % count].row, 1.0, growth);
+            self.bought.count(line.row, by);
+            let mut add = |at: usize| self.bought.add(line.row, lines[at % count].row, by, growth);
             if count <= ALL_PAIRS {
                 (0..count).for_each(add);
             } else {

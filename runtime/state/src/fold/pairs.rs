@@ -16,6 +16,8 @@ const CLAIMS: usize = 2000;
 pub const SHRINK: f32 = 10.0;
 /// An item's partners are cut back to half of this when they exceed it: memory stays bounded by the number of items.
 const MAX_PARTNERS: usize = 8192;
+/// What rounding may leave of a pair that was taken out; the least weight is 1/400.
+const NOTHING: f32 = 1e-3;
 /// Decayed counts are kept relative to this time (2000-01-01), so that adding to one costs no exponential.
 const LANDMARK: TimeMs = 946_684_800_000;
 
@@ -134,7 +136,7 @@ pub(crate) fn cosine(count: f32, a: f32, b: f32) -> f32 {
 /// processor's cache while it is needed: taken one by one, most of the time of folding would be waiting for memory.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting<V> {
-    counts: Vec<u32>,
+    counts: Vec<(u32, f32)>,
     adds: Vec<(u32, u32, V)>,
 }
 
@@ -146,12 +148,13 @@ const MOST: usize = 1 << 21;
 const TURN: usize = 8_192;
 
 impl<V: PairValue> Waiting<V> {
-    /// Counts that `row` took part once more.
-    pub fn count(&mut self, row: u32) {
-        self.counts.push(row);
+    /// Counts that `row` took part once more; -1 takes that out again.
+    pub fn count(&mut self, row: u32, by: f32) {
+        self.counts.push((row, by));
     }
 
-    /// Adds `weight` from `row` to `other`, or nothing where they are the same; `growth` is [`growth`] of the event's time.
+    /// Adds `weight` from `row` to `other`, or nothing where they are the same; `growth` is [`growth`] of the event's time. A
+    /// weight below 0 takes out what was added before.
     pub fn add(&mut self, row: u32, other: u32, weight: f32, growth: f64) {
         if row != other {
             let mut value = V::default();
@@ -174,7 +177,7 @@ impl<V: PairValue> Waiting<V> {
     pub fn merge(&mut self, pairs: &RwLock<Pairs<V>>) {
         if !self.counts.is_empty() {
             let mut pairs = pairs.write();
-            self.counts.drain(..).for_each(|row| pairs.count(row));
+            self.counts.drain(..).for_each(|(row, by)| pairs.count(row, by));
         }
         if self.is_small() {
             if !self.adds.is_empty() {
@@ -235,9 +238,9 @@ impl<V: PairValue> Pairs<V> {
         self.unkept.mark(row);
     }
 
-    fn count(&mut self, row: u32) {
+    fn count(&mut self, row: u32, by: f32) {
         self.reach(row);
-        self.totals[row as usize] += 1.0;
+        self.totals[row as usize] += by;
     }
 
     /// Adds from `row` to others. They are cut back after the same one, however many come at a time.
@@ -245,7 +248,11 @@ impl<V: PairValue> Pairs<V> {
         self.reach(row);
         let partners = &mut self.partners[row as usize];
         for (other, value) in others {
-            partners.entry(*other).or_default().join(value);
+            let known = partners.entry(*other).or_default();
+            known.join(value);
+            if known.count() < NOTHING {
+                partners.remove(other);
+            }
             if partners.len() > MAX_PARTNERS {
                 let mut kept: Vec<(u32, V)> = partners.drain().collect();
                 kept.sort_unstable_by(|a, b| b.1.count().total_cmp(&a.1.count()).then(a.0.cmp(&b.0)));
@@ -373,11 +380,11 @@ mod tests {
     fn neighbours_by_shrunk_cosine() {
         let (pairs, mut waiting) = (RwLock::new(Pairs::<f32>::default()), Waiting::default());
         for _ in 0..4 {
-            waiting.count(0);
-            waiting.count(1);
+            waiting.count(0, 1.0);
+            waiting.count(1, 1.0);
             [0, 1].into_iter().for_each(|other| waiting.add(0, other, 1.0, 1.0));
         }
-        waiting.count(2);
+        waiting.count(2, 1.0);
         waiting.add(0, 2, 1.0, 1.0);
         waiting.merge(&pairs);
         let mut pairs = pairs.into_inner();

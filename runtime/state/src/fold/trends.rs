@@ -1,6 +1,6 @@
 //! What is popular now: over everything, over one channel or region, and among visitors with one tag.
 
-use super::decay::{WEEK, landmark_add};
+use super::decay::{WEEK, landmark_add, landmark_take};
 use crate::Catalogue;
 use qianmian_core::{EventKind, ItemRow, TimeMs};
 use rustc_hash::FxHashMap;
@@ -58,6 +58,20 @@ impl Trend {
             *mark = landmark_add(*mark, weight, time, WEEK);
         }
         self.events = self.events.saturating_add(1);
+        (self.dirty, self.unkept) = (true, true);
+    }
+
+    /// Takes out what [`Self::add`] added.
+    fn take(&mut self, rows: &[u32], weight: f64, time: TimeMs) {
+        for row in rows {
+            if let Some(mark) = self.marks.get_mut(row) {
+                *mark = landmark_take(*mark, weight, time, WEEK);
+                if *mark == f64::NEG_INFINITY {
+                    self.marks.remove(row);
+                }
+            }
+        }
+        self.events = self.events.saturating_sub(1);
         (self.dirty, self.unkept) = (true, true);
     }
 
@@ -135,6 +149,16 @@ impl Trends {
                 trend.add(rows, weight, time);
             } else if map.len() < MAX_SCOPES {
                 map.entry(Arc::from(*name)).or_default().add(rows, weight, time);
+            }
+        }
+    }
+
+    /// Takes out what [`Self::add`] added.
+    pub fn take(&mut self, rows: &[u32], weight: f64, time: TimeMs, scopes: &[(Follow, &str)]) {
+        self.all.take(rows, weight, time);
+        for (follow, name) in scopes {
+            if let Some(trend) = self.scopes[*follow as usize].get_mut(*name) {
+                trend.take(rows, weight, time);
             }
         }
     }
