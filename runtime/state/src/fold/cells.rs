@@ -26,7 +26,12 @@ pub(super) struct Head {
     pub next_visitor: u32,
     /// Somebody carries tags or segments that were defined.
     pub labelled: bool,
+    /// How many there are of each: a store that lost some of its cells is noticed.
+    pub counts: Counts,
 }
+
+/// Names of items and symbols, pages of statistics, rows of bought, viewed and next, scopes, visitors.
+pub(super) type Counts = [u32; 8];
 
 impl Head {
     pub fn pack(&self) -> Vec<u8> {
@@ -40,6 +45,7 @@ impl Head {
         self.channels.iter().for_each(|name| put_text(&mut to, name));
         to.extend_from_slice(&self.next_visitor.to_le_bytes());
         to.push(self.labelled.into());
+        self.counts.iter().for_each(|count| to.extend_from_slice(&count.to_le_bytes()));
         to
     }
 
@@ -52,7 +58,11 @@ impl Head {
         let channels = (0..from.count()?).map(|_| from.str().map(Arc::from)).collect::<Option<_>>()?;
         let next_visitor = u32::from_le_bytes(from.array()?);
         let [labelled] = from.array()?.map(|byte: u8| byte != 0);
-        let head = Self { offset, id, totals, channels, next_visitor, labelled };
+        let mut counts = Counts::default();
+        for count in &mut counts {
+            *count = u32::from_le_bytes(from.array()?);
+        }
+        let head = Self { offset, id, totals, channels, next_visitor, labelled, counts };
         from.bytes.is_empty().then_some(head)
     }
 }
@@ -186,6 +196,7 @@ mod tests {
             channels: vec!["app".into(), "web".into()],
             next_visitor: 9,
             labelled: true,
+            counts: [1, 2, 3, 4, 5, 6, 7, 8],
         };
         assert_eq!(Head::unpack(&head.pack()), Some(head.clone()));
         let (mut stats, mut again, names) = (Statistics::default(), Statistics::default(), names());

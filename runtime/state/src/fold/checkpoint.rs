@@ -16,7 +16,7 @@ use crate::people::People;
 use crate::store::{Cell, Put, Space, StateStore};
 use parking_lot::{Condvar, Mutex, RwLock};
 use qianmian_core::Event;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -59,6 +59,8 @@ pub(super) struct Progress {
     pub changed: bool,
     /// Channels by their number in cells.
     channels: Vec<Arc<str>>,
+    /// Pages of statistics there are.
+    pages: FxHashSet<u32>,
     /// Scopes of what is popular, by sort and name, with the number of their cell.
     scopes: FxHashMap<(usize, Box<str>), u32>,
     /// Numbers of the markers of visitors to fold anew: the oldest, the first of those not done yet, the next.
@@ -150,6 +152,7 @@ impl Folds {
     pub(crate) fn checkpoint(&self) -> Result<bool> {
         let Some(keep) = &self.keep else { return Ok(false) };
         let _one = keep.one.lock();
+        keep.turn.lock().asked = false;
         let mut snapshot = {
             let mut writer = self.writer.lock();
             if !writer.progress.changed {
@@ -158,7 +161,7 @@ impl Folds {
             self.merge(&mut writer, true);
             let all = {
                 let mut turn = keep.turn.lock();
-                (turn.still, turn.asked) = (true, false);
+                turn.still = true;
                 turn.failed
             };
             self.snapshot(&mut writer, keep, all)
@@ -203,41 +206,60 @@ impl Folds {
         }
         let names = keep.cold.names.read();
         let Writer { trends, progress, .. } = writer;
-        let mut stats = self.stats.write();
-        for channel in stats.channels.keys() {
-            if !progress.channels.contains(channel) {
-                progress.channels.push(Arc::clone(channel));
+        // one lock after the other: a reader may hold one and want the next
+        let totals = {
+            let mut stats = self.stats.write();
+            for channel in stats.channels.keys() {
+                if !progress.channels.contains(channel) {
+                    progress.channels.push(Arc::clone(channel));
+                }
             }
-        }
-        let mut pages: Vec<u32> = stats.take_unkept(all).into_iter().map(|row| names.items.kept(row) / PAGE).collect();
-        pages.sort_unstable();
-        pages.dedup();
-        for page in pages {
-            let cell = Cell { space: Space::Statistics, number: page };
-            cells.push((cell, cells::pack_items(&stats, &names, &progress.channels, page)));
-        }
+            let changed = stats.take_unkept(all).into_iter();
+            let mut pages: Vec<u32> = changed.map(|row| names.items.kept(row) / PAGE).collect();
+            pages.sort_unstable();
+            pages.dedup();
+            for page in pages {
+                progress.pages.insert(page);
+                let cell = Cell { space: Space::Statistics, number: page };
+                cells.push((cell, cells::pack_items(&stats, &names, &progress.channels, page)));
+            }
+            stats.totals
+        };
         trends.take_unkept(all, |sort, name, trend| {
             let next = progress.scopes.len() as u32;
             let number = *progress.scopes.entry((sort, name.into())).or_insert(next);
             cells.push((Cell { space: Space::Trends, number }, cells::pack_trend(sort, name, trend, &names)));
         });
         let visitors = self.crowd.cut(all);
+        let (bought, bought_rows) = take_pairs(&self.bought, all);
+        let (viewed, viewed_rows) = take_pairs(&self.viewed, all);
+        let (next, next_rows) = take_pairs(&self.next, all);
         let head = Head {
             offset: progress.offset,
             id: progress.id,
-            totals: stats.totals,
+            totals,
             channels: progress.channels.clone(),
             next_visitor: visitors.next,
             labelled: !self.audience.is_idle(),
+            counts: [
+                names.items.len(),
+                names.symbols.len(),
+                progress.pages.len() as u32,
+                bought_rows,
+                viewed_rows,
+                next_rows,
+                progress.scopes.len() as u32,
+                self.crowd.len() as u32,
+            ],
         };
         let [oldest, open, _] = progress.stale;
         progress.stale[0] = open;
         Snapshot {
             head: head.pack(),
             cells,
-            bought: self.bought.write().take_unkept(all),
-            viewed: self.viewed.write().take_unkept(all),
-            next: self.next.write().take_unkept(all),
+            bought,
+            viewed,
+            next,
             visitors,
             stale: oldest..open,
         }
@@ -280,6 +302,7 @@ impl Folds {
             let names = keep.cold.names.read();
             let mut stats = self.stats.write();
             store.scan(Space::Statistics, &mut |page, bytes| {
+                writer.progress.pages.insert(page);
                 let each = |row, item, channels| stats.restore(row, item, channels);
                 cells::unpack_items(bytes, &names, &head.channels, page, each).ok_or_else(|| damaged("statistics"))
             })?;
@@ -295,6 +318,14 @@ impl Folds {
                 writer.progress.scopes.insert((sort, name.into()), number);
                 Ok(())
             })?;
+            let (items, symbols) = (names.items.len(), names.symbols.len());
+            let pages = writer.progress.pages.len() as u32;
+            let pairs = [self.bought.read().there(), self.viewed.read().there(), self.next.read().there()];
+            let scopes = writer.progress.scopes.len() as u32;
+            let [bought, viewed, next] = pairs;
+            if head.counts[..7] != [items, symbols, pages, bought, viewed, next, scopes] {
+                return Err(damaged("a part that is missing: it"));
+            }
         }
         let all = self.crowd.pressure().is_none();
         store.scan(Space::Visitors, &mut |number, bytes| {
@@ -303,6 +334,9 @@ impl Folds {
             self.crowd.restore(number, key, visitor);
             Ok(())
         })?;
+        if self.crowd.len() as u32 != head.counts[7] {
+            return Err(damaged("a visitor who is missing: it"));
+        }
         self.crowd.reserve(head.next_visitor);
         let progress = &mut writer.progress;
         (progress.offset, progress.id, progress.channels) = (head.offset, head.id, head.channels);
@@ -380,7 +414,7 @@ impl Folds {
             self.forget(person)
         };
         let (Some(number), Some(keep)) = (number, &self.keep) else { return Ok(number.is_some()) };
-        // a cut from before would bring them back
+        // a cut from before would bring them back; the head, which counts one more, is not taken without a cut from after
         let _one = keep.one.lock();
         keep.cold.store.change(&mut |put| put(Cold::cell(number), None))?;
         keep.cold.store.scrub()?;
@@ -440,6 +474,12 @@ fn name_cells(
     cells.extend(chunks.map(|chunk| (Cell { space, number: chunk as u32 }, numbers.pack(chunk, &name))));
 }
 
+/// Rows of pairs to be kept, and how many there are to keep altogether.
+fn take_pairs<V: PairValue>(pairs: &RwLock<Pairs<V>>, all: bool) -> (Vec<u32>, u32) {
+    let mut pairs = pairs.write();
+    (pairs.take_unkept(all), pairs.there())
+}
+
 /// Every name of a space, by number.
 fn names_of(store: &dyn StateStore, space: Space) -> Result<Vec<String>> {
     let mut all = Vec::new();
@@ -463,8 +503,12 @@ fn put_pairs<V: PairValue>(
     let mut bytes = Vec::new();
     for row in rows {
         bytes.clear();
-        cells::pack_pairs(&pairs.read(), *row, names, &mut bytes);
-        put(Cell { space, number: names.items.kept(*row) }, Some(&bytes))?;
+        let there = {
+            let pairs = pairs.read();
+            cells::pack_pairs(&pairs, *row, names, &mut bytes);
+            pairs.is_there(*row)
+        };
+        put(Cell { space, number: names.items.kept(*row) }, there.then_some(&*bytes))?;
     }
     Ok(())
 }

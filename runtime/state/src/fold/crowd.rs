@@ -482,7 +482,8 @@ mod tests {
         let cold = Arc::new(Cold::new(Arc::new(crate::SqliteStore::open(None).unwrap())));
         let crowd = Crowd::new(Some(Room::new(None, cold)));
         let bump = |visitor: &mut Visitor| visitor.events += 1;
-        ["a", "b", "c"].iter().for_each(|key| drop(crowd.edit(key, bump)));
+        let numbers = ["a", "b", "c"].map(|key| crowd.edit(key, bump));
+        assert_eq!(numbers, [0, 1, 2]);
         crowd.remove("b");
         let mut failed = crowd.cut(false);
         assert_eq!((failed.changed.len(), &failed.gone[..], failed.next), (2, &[1][..], 3));

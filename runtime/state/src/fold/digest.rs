@@ -112,7 +112,7 @@ impl Folds {
         for (name, items) in channels {
             sum.text(name);
             for row in order {
-                if let Some(item) = items.get(&row.0) {
+                if let Some(item) = items.get(&row.0).filter(|item| **item != Default::default()) {
                     sum.text(&catalogue.ids[row.index()]);
                     let counts = [item.impressions, item.views, item.carts, item.orders];
                     counts.iter().for_each(|count| sum.number(u64::from(*count)));

@@ -44,6 +44,11 @@ impl Numbers {
         if self.own.len() == before { 0..0 } else { before / CHUNK..self.chunks() }
     }
 
+    /// Numbers given.
+    pub fn len(&self) -> u32 {
+        self.own.len() as u32
+    }
+
     /// Chunks of names there are.
     pub fn chunks(&self) -> usize {
         self.own.len().div_ceil(CHUNK)

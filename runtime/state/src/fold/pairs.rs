@@ -293,6 +293,16 @@ impl<V: PairValue> Pairs<V> {
         if all { (0..self.rows()).collect() } else { changed }
     }
 
+    /// True when there is something to keep of a row.
+    pub fn is_there(&self, row: u32) -> bool {
+        self.total(row) != 0.0 || self.partners(row).is_some_and(|partners| !partners.is_empty())
+    }
+
+    /// Rows of which there is something to keep.
+    pub fn there(&self) -> u32 {
+        (0..self.rows()).filter(|row| self.is_there(*row)).count() as u32
+    }
+
     /// A row as it was kept.
     pub fn restore(&mut self, row: u32, total: f32, partners: FxHashMap<u32, V>) {
         self.reach(row);

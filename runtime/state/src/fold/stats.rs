@@ -132,6 +132,9 @@ impl Statistics {
 
     /// Counts one event of some items over a channel; -1 takes it out again.
     pub fn add_channel(&mut self, channel: &str, rows: impl Iterator<Item = u32>, kind: EventKind, by: i32) {
+        if matches!(kind, EventKind::Rating | EventKind::Search | EventKind::Custom) {
+            return;
+        }
         if !self.channels.contains_key(channel) {
             if self.channels.len() >= CHANNELS || by < 0 {
                 return;
@@ -145,8 +148,7 @@ impl Statistics {
                 EventKind::Impression => &mut item.impressions,
                 EventKind::View | EventKind::Click => &mut item.views,
                 EventKind::Cart => &mut item.carts,
-                EventKind::Purchase => &mut item.orders,
-                EventKind::Rating | EventKind::Search | EventKind::Custom => continue,
+                _ => &mut item.orders,
             };
             count(counted, by);
         }
