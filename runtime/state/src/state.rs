@@ -294,6 +294,14 @@ impl State {
         self.folds.visitor(&self.people.key(id))
     }
 
+    /// Waits until everybody carries the tags and segments that are defined.
+    pub fn label_everybody(&self) {
+        match self._sweeper {
+            Some(_) => self.folds.audience.wait(),
+            None => self.folds.label_everybody(),
+        }
+    }
+
     /// Visits the stored events from an offset on, as [`EventLog::scan`].
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::fmt;
 use utoipa::ToSchema;
 
 /// 1980-01-01: nothing was sold online before, and a time in seconds is told apart.
-pub(super) const EARLIEST: TimeMs = 315_532_800_000;
+const EARLIEST: TimeMs = 315_532_800_000;
 
 /// A text that stays where it was read, but for one with escapes in it.
 #[derive(Clone, Debug, Default, Serialize)]

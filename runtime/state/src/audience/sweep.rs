@@ -86,8 +86,8 @@ fn run(folds: &Folds, stop: &AtomicBool) {
 }
 
 impl Folds {
-    /// Labels everybody before it returns: when a server starts, and in a view, which no thread goes over.
-    pub fn label_everybody(&self) {
+    /// Labels everybody before it returns: in a view, which no thread goes over.
+    pub(crate) fn label_everybody(&self) {
         sweep(self, &AtomicBool::new(false));
     }
 }

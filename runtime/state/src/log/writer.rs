@@ -152,7 +152,12 @@ fn follow(stored: &Receiver<Fold>, mut next: u64, mut fold: impl FnMut(u64, &[Ev
 }
 
 fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, folds: &SyncSender<Fold>) {
+    let nap: u64 = std::env::var("QM_NAP").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+    let mut senders = 1;
     while let Ok(job) = jobs.recv() {
+        if nap > 0 && senders > 1 {
+            std::thread::sleep(Duration::from_micros(nap));
+        }
         let mut next = Some(job);
         while let Some(job) = next.take() {
             match job {
@@ -179,6 +184,7 @@ fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, folds: &S
                             Err(_) => break,
                         }
                     }
+                    senders = sizes.len();
                     // folds that panicked: nothing more is taken, because nobody would know of it
                     if commit(log, queued, batch, sizes).is_some_and(|stored| folds.send(stored).is_err()) {
                         return;
