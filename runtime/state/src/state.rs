@@ -71,7 +71,7 @@ pub struct State {
     /// `None` in a read-only view.
     writer: Option<Writer>,
     /// Labels everybody when definitions change. `None` in a read-only view.
-    _sweeper: Option<Sweeper>,
+    sweeper: Option<Sweeper>,
     /// Stopped after what folds. `None` in a read-only view.
     _checkpointer: Option<Checkpointer>,
     keeper: OnceLock<Keeper>,
@@ -144,7 +144,7 @@ impl State {
             vectors: Arc::new(VectorLog::open_read_only(dir)?),
             folder: None,
             writer: None,
-            _sweeper: None,
+            sweeper: None,
             _checkpointer: None,
             keeper: OnceLock::new(),
             _lock: None,
@@ -189,7 +189,7 @@ impl State {
             vectors: Arc::new(VectorLog::open(dir)?),
             folder: dir.map(Path::to_path_buf),
             writer: Some(writer),
-            _sweeper: Some(sweeper),
+            sweeper: Some(sweeper),
             _checkpointer: Some(checkpointer),
             keeper: OnceLock::new(),
             _lock: lock,
@@ -296,9 +296,10 @@ impl State {
 
     /// Waits until everybody carries the tags and segments that are defined.
     pub fn label_everybody(&self) {
-        match self._sweeper {
-            Some(_) => self.folds.audience.wait(),
-            None => self.folds.label_everybody(),
+        if self.sweeper.is_some() {
+            self.folds.audience.wait();
+        } else {
+            self.folds.label_everybody();
         }
     }
 
