@@ -7,10 +7,10 @@ use crate::campaigns::Campaigns;
 use crate::captures::Captures;
 use crate::catalogue::CatalogueStore;
 use crate::error::{Result, StateError};
-use crate::fold::{Checkpointer, Digest, Folds};
+use crate::fold::{Checkpointer, Digest, Folds, Lister};
 use crate::identity;
 use crate::keeper::{Keeper, Retention};
-use crate::log::{Appended, Chunk, Done, EventLog, IDLE, SqliteLog, Writer};
+use crate::log::{Appended, Chunk, Done, EventLog, SqliteLog, Writer};
 use crate::people::People;
 use crate::registry::{Registry, SqliteRegistry};
 use crate::store::{SqliteStore, StateStore};
@@ -72,6 +72,8 @@ pub struct State {
     writer: Option<Writer>,
     /// Labels everybody when definitions change. `None` in a read-only view.
     sweeper: Option<Sweeper>,
+    /// Makes lists. `None` in a read-only view.
+    _lister: Option<Lister>,
     /// Stopped after what folds. `None` in a read-only view.
     _checkpointer: Option<Checkpointer>,
     keeper: OnceLock<Keeper>,
@@ -145,6 +147,7 @@ impl State {
             folder: None,
             writer: None,
             sweeper: None,
+            _lister: None,
             _checkpointer: None,
             keeper: OnceLock::new(),
             _lock: None,
@@ -175,7 +178,10 @@ impl State {
         let folds = Arc::new(folds);
         let checkpointer = Checkpointer::start(Arc::clone(&folds), limits.checkpoint)?;
         let sweeper = Sweeper::start(Arc::clone(&folds))?;
-        let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
+        let lister = Lister::start(Arc::clone(&folds))?;
+        let consumer = Arc::clone(&folds);
+        let fold = move |first: u64, events: &[Event]| consumer.apply_to(events, first + events.len() as u64 - 1);
+        let writer = Writer::start(Arc::clone(&log), QUEUE, fold)?;
         Ok(Self {
             catalogue,
             folds,
@@ -190,6 +196,7 @@ impl State {
             folder: dir.map(Path::to_path_buf),
             writer: Some(writer),
             sweeper: Some(sweeper),
+            _lister: Some(lister),
             _checkpointer: Some(checkpointer),
             keeper: OnceLock::new(),
             _lock: lock,
@@ -328,22 +335,6 @@ impl State {
 
     pub(crate) fn writer(&self) -> Result<&Writer> {
         self.writer.as_ref().ok_or(StateError::ReadOnly)
-    }
-}
-
-/// Folds what is appended, and makes the derived lists anew: at most once a second, at most a tenth of the time, and
-/// once more when no event comes.
-fn consumer(folds: Arc<Folds>) -> impl FnMut(u64, &[Event]) + Send + 'static {
-    let mut due = Instant::now();
-    move |first, events| {
-        if !events.is_empty() {
-            folds.apply_to(events, first + events.len() as u64 - 1);
-        }
-        let start = Instant::now();
-        if events.is_empty() || start >= due {
-            folds.refresh();
-            due = Instant::now() + IDLE.max(start.elapsed() * 9);
-        }
     }
 }
 

@@ -244,29 +244,46 @@ impl Crowd {
     /// Changes a visitor, made when unknown; returns their number. A request that holds the old one keeps it.
     pub fn edit(&self, key: &str, change: impl FnOnce(&mut Visitor)) -> u32 {
         let mut shard = self.shard(key).write();
-        if !shard.known.contains_key(key) {
-            let (key, used): (Arc<str>, _) = (key.into(), AtomicU32::new(shard.round));
-            let new = Known { number: self.number(&key), visitor: Some(Arc::default()), bytes: 0, used, changed: 0 };
-            shard.known.insert(key, new);
-        }
-        self.alter(&mut shard, key, change).unwrap_or(u32::MAX)
+        let shard = &mut *shard;
+        let number = match shard.known.get_mut(key) {
+            Some(one) => self.alter(one, &mut shard.bytes, shard.round, &mut shard.changed, change),
+            None => {
+                let (key, used): (Arc<str>, _) = (key.into(), AtomicU32::new(shard.round));
+                let number = self.number(&key);
+                let mut one = Known { number, visitor: Some(Arc::default()), bytes: 0, used, changed: 0 };
+                self.alter(&mut one, &mut shard.bytes, shard.round, &mut shard.changed, change);
+                shard.known.insert(key, one);
+                number
+            }
+        };
+        self.make_room(shard);
+        number
     }
 
     /// Changes a visitor who is there.
     pub fn change(&self, key: &str, change: impl FnOnce(&mut Visitor)) {
-        self.alter(&mut self.shard(key).write(), key, change);
+        let mut shard = self.shard(key).write();
+        let shard = &mut *shard;
+        let Some(one) = shard.known.get_mut(key) else { return };
+        self.alter(one, &mut shard.bytes, shard.round, &mut shard.changed, change);
+        self.make_room(shard);
     }
 
-    /// Changes somebody, brought back where they are on disk only, and counts what they take.
-    fn alter(&self, shard: &mut Shard, key: &str, change: impl FnOnce(&mut Visitor)) -> Option<u32> {
-        let Shard { known, bytes, round, changed, .. } = &mut *shard;
-        let one = known.get_mut(key)?;
-        let number = one.number;
-        *one.used.get_mut() = *round;
+    /// Changes somebody, brought back where they are on disk only, and counts what they take; returns their number.
+    fn alter(
+        &self,
+        one: &mut Known,
+        bytes: &mut usize,
+        round: u32,
+        changed: &mut Vec<u32>,
+        change: impl FnOnce(&mut Visitor),
+    ) -> u32 {
+        *one.used.get_mut() = round;
         let visitor = match &mut one.visitor {
             Some(visitor) => visitor,
             none => {
-                let read = self.read(number).map_or_else(|error| self.lose(&error), |visitor| Some(Arc::new(visitor)));
+                let read = self.read(one.number);
+                let read = read.map_or_else(|error| self.lose(&error), |visitor| Some(Arc::new(visitor)));
                 none.insert(read.unwrap_or_default())
             }
         };
@@ -277,12 +294,11 @@ impl Crowd {
             let cut = self.cut.load(Ordering::Relaxed);
             if one.changed != cut {
                 one.changed = cut;
-                changed.push(number);
+                changed.push(one.number);
                 self.fresh.fetch_add(own, Ordering::Relaxed);
             }
-            self.make_room(shard);
         }
-        Some(number)
+        one.number
     }
 
     /// Counts what one takes now.

@@ -14,6 +14,7 @@
 //! | `stats.rs` | counts by item |
 //! | `pairs.rs` | counts by pair of items, neighbour lists |
 //! | `trends.rs` | trending lists by scope |
+//! | `lists.rs` | the thread that makes lists |
 //! | `digest.rs` | all of it as one number, to compare with |
 //! | `decay.rs` | counts that fade |
 
@@ -25,6 +26,7 @@ pub(crate) mod crowd;
 pub(crate) mod decay;
 mod digest;
 pub(crate) mod interest;
+mod lists;
 mod names;
 mod packed;
 pub(crate) mod pairs;
@@ -36,6 +38,7 @@ mod visitors;
 
 pub(crate) use checkpointer::Checkpointer;
 pub use digest::Digest;
+pub(crate) use lists::Lister;
 pub use pairs::{NEIGHBOURS, Neighbour, PairCount, SHRINK};
 pub use stats::{ChannelStats, ItemStats, Totals};
 pub use trends::TRENDING;
@@ -46,7 +49,8 @@ use crate::{Catalogue, CatalogueStore};
 use arc_swap::ArcSwap;
 use checkpoint::{Keep, Progress};
 use crowd::Crowd;
-use pairs::{Lists, PairValue, Pairs, Waiting};
+use lists::Lists;
+use pairs::{Neighbours, PairValue, Pairs, Waiting};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use qianmian_core::{Event, EventKind, ItemRow, TimeMs, Visitor};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -90,8 +94,11 @@ pub struct Folds {
     bought: RwLock<Pairs<PairCount>>,
     viewed: RwLock<Pairs<f32>>,
     next: RwLock<Pairs<f32>>,
-    neighbours: [RwLock<Lists>; 3],
+    neighbours: [RwLock<Neighbours>; 3],
     trending: ArcSwap<TrendLists>,
+    /// Additions that are being merged, or room for the next: whoever merges holds it. Locked after `writer`.
+    merging: Mutex<Additions>,
+    lists: Lists,
     /// Where all of it is kept; `None` in a view.
     keep: Option<Keep>,
     pub(crate) kind_names: [Arc<str>; 5],
@@ -104,10 +111,16 @@ struct Writer {
     touched: FxHashSet<u32>,
     /// Of the catalogue the trending lists were made with.
     version: u64,
+    waiting: Additions,
+    progress: Progress,
+}
+
+/// Counts of pairs that are to be added.
+#[derive(Default)]
+struct Additions {
     bought: Waiting<PairCount>,
     viewed: Waiting<f32>,
     next: Waiting<f32>,
-    progress: Progress,
 }
 
 impl Folds {
@@ -130,6 +143,8 @@ impl Folds {
             next: RwLock::default(),
             neighbours: Default::default(),
             trending: ArcSwap::default(),
+            merging: Mutex::default(),
+            lists: Lists::default(),
             keep: None,
             kind_names: qianmian_core::ItemKind::ALL.map(|kind| kind.as_str().into()),
         }
@@ -159,20 +174,25 @@ impl Folds {
         }
         writer.touched.clear();
         writer.progress.changed |= !events.is_empty();
-        if writer.bought.is_full() || writer.viewed.is_full() || writer.next.is_full() {
+        let waiting = &writer.waiting;
+        if waiting.is_full() {
             self.merge(writer, true);
-        } else if writer.bought.is_small() && writer.viewed.is_small() && writer.next.is_small() {
+        } else if waiting.is_small() {
             self.merge(writer, false);
         }
+        self.lists.want(writer.waiting.is_much());
     }
 
-    /// Brings the counts of pairs up to date. While they are being kept they stand still: then it is done later, or, with
-    /// `wait`, when they are.
+    /// Brings the counts of pairs up to date. While they are being kept or merged by another thread they stand still: then it
+    /// is done later, or, with `wait`, when they may change.
     fn merge(&self, writer: &mut Writer, wait: bool) {
-        if self.may_merge(wait) {
-            writer.bought.merge(&self.bought);
-            writer.viewed.merge(&self.viewed);
-            writer.next.merge(&self.next);
+        if !self.may_merge(wait) {
+            return;
+        }
+        let turn = if wait { Some(self.merging.lock()) } else { self.merging.try_lock() };
+        // what is there was taken before what waits: whoever took it has merged it when the turn is ours
+        if turn.is_some() {
+            writer.waiting.merge(self);
         }
     }
 
@@ -217,7 +237,9 @@ impl Folds {
         self.fold_steps(writer, catalogue, event, rows, 1, |key, change| {
             touched = Some(self.people.with_person(key, |person| self.crowd.edit(person, change)));
         });
-        writer.touched.extend(touched);
+        if !self.audience.is_idle() {
+            writer.touched.extend(touched);
+        }
     }
 
     /// Folds each step of an event into its visitor, through `edit`, and into the sums; with -1, takes it out of the sums.
@@ -246,7 +268,7 @@ impl Folds {
                 });
             }
             self.count(step, &trace, &moment, by);
-            writer.pair(step, &trace, kind, time, by as f32);
+            writer.waiting.pair(step, &trace, kind, time, by as f32);
         }
 
         let weight = trends::interest(event.kind);
@@ -289,19 +311,31 @@ impl Folds {
         }
     }
 
-    /// Makes derived lists anew where the counts changed. For the consumer of the log, at most once a second, and
-    /// after bulk work.
+    /// Makes derived lists anew where the counts changed, beside the folding: at most once a second (`lists.rs`), and after
+    /// bulk work.
     pub fn refresh(&self) {
-        let mut writer = self.writer.lock();
-        self.merge(&mut writer, false);
+        let _one = self.lists.one();
+        self.merge_beside();
         self.refresh_lists(&self.bought, Relation::Bought);
         self.refresh_lists(&self.viewed, Relation::Viewed);
         self.refresh_lists(&self.next, Relation::Next);
+        let mut writer = self.writer.lock();
         let catalogue = self.store.current();
         if std::mem::replace(&mut writer.version, catalogue.version) != catalogue.version {
             writer.trends.touch();
         }
         self.trending.store(Arc::new(writer.trends.refresh(&catalogue)));
+    }
+
+    /// Brings the counts of pairs up to date beside the folding, unless they are being kept: then it is done later.
+    fn merge_beside(&self) {
+        let mut writer = self.writer.lock();
+        let mut merging = self.merging.lock();
+        if self.may_merge(false) {
+            std::mem::swap(&mut writer.waiting, &mut merging);
+            drop(writer);
+            merging.merge(self);
+        }
     }
 
     fn refresh_lists<V: PairValue>(&self, pairs: &RwLock<Pairs<V>>, relation: Relation) {
@@ -435,7 +469,7 @@ impl Folds {
         self.lists(relation).nearest.get(row.index()).map_or_else(|| Arc::from([]), Arc::clone)
     }
 
-    pub(crate) fn lists(&self, relation: Relation) -> RwLockReadGuard<'_, Lists> {
+    pub(crate) fn lists(&self, relation: Relation) -> RwLockReadGuard<'_, Neighbours> {
         self.neighbours[relation as usize].read()
     }
 
@@ -456,7 +490,25 @@ impl Folds {
     }
 }
 
-impl Writer {
+impl Additions {
+    fn is_small(&self) -> bool {
+        self.bought.is_small() && self.viewed.is_small() && self.next.is_small()
+    }
+
+    fn is_much(&self) -> bool {
+        self.bought.is_much() || self.viewed.is_much() || self.next.is_much()
+    }
+
+    fn is_full(&self) -> bool {
+        self.bought.is_full() || self.viewed.is_full() || self.next.is_full()
+    }
+
+    fn merge(&mut self, folds: &Folds) {
+        self.bought.merge(&folds.bought);
+        self.viewed.merge(&folds.viewed);
+        self.next.merge(&folds.next);
+    }
+
     /// Counts the pairs of one step; with -1, takes them out.
     fn pair(&mut self, lines: &[Line], trace: &Trace, kind: EventKind, time: TimeMs, by: f32) {
         if kind == EventKind::Purchase {

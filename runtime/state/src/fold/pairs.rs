@@ -138,11 +138,14 @@ pub(crate) fn cosine(count: f32, a: f32, b: f32) -> f32 {
 pub(crate) struct Waiting<V> {
     counts: Vec<(u32, f32)>,
     adds: Vec<(u32, u32, V)>,
+    /// Room for sorting, kept because making it anew costs as much as the sorting.
+    sorted: Vec<(u32, V)>,
 }
 
 /// Additions that are merged as they came: fewer are not worth sorting.
 const FEW: usize = 2_048;
-/// Additions that may wait.
+/// Additions that are enough to be merged soon, and that may wait at most.
+const MANY: usize = 1 << 20;
 const MOST: usize = 1 << 21;
 /// Additions merged before readers get a turn.
 const TURN: usize = 8_192;
@@ -166,6 +169,11 @@ impl<V: PairValue> Waiting<V> {
     /// True when so little waits that merging takes no time.
     pub fn is_small(&self) -> bool {
         self.adds.len() <= FEW
+    }
+
+    /// True when it is time to merge.
+    pub fn is_much(&self) -> bool {
+        self.adds.len() >= MANY
     }
 
     /// True when no more may wait.
@@ -194,7 +202,10 @@ impl<V: PairValue> Waiting<V> {
         for end in &mut ends {
             sum += std::mem::replace(end, sum);
         }
-        let mut sorted = vec![(0, V::default()); self.adds.len()];
+        let sorted = &mut self.sorted;
+        if sorted.len() < self.adds.len() {
+            sorted.resize(self.adds.len(), (0, V::default()));
+        }
         for (row, other, value) in self.adds.drain(..) {
             let at = &mut ends[row as usize];
             sorted[*at] = (other, value);
@@ -352,7 +363,7 @@ impl<V: PairValue> Pairs<V> {
 
 /// Lists by row, as of the last refresh.
 #[derive(Debug, Default)]
-pub(crate) struct Lists {
+pub(crate) struct Neighbours {
     /// The nearest of each item, nearest first.
     pub nearest: Vec<Arc<[Neighbour]>>,
     /// What each item is counted for; empty for directed counts.
@@ -361,7 +372,7 @@ pub(crate) struct Lists {
     pub floors: Vec<f32>,
 }
 
-impl Lists {
+impl Neighbours {
     pub fn set_nearest(&mut self, row: u32, list: Arc<[Neighbour]>) {
         let at = row as usize;
         if self.nearest.len() <= at {

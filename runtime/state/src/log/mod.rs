@@ -10,7 +10,7 @@ mod sqlite;
 mod writer;
 
 pub use sqlite::SqliteLog;
-pub use writer::{Done, IDLE, Writer};
+pub use writer::{Done, Writer};
 
 use crate::error::Result;
 use qianmian_core::{Event, TimeMs};

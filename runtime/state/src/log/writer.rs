@@ -6,9 +6,8 @@ use crate::error::{Result, StateError};
 use qianmian_core::Event;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Called once, on the writer's thread, when the events are on disk or could not be put there. It must not block.
 pub type Done = Box<dyn FnOnce(Result<Appended>) + Send>;
@@ -18,9 +17,6 @@ const GROUP: usize = 8192;
 
 /// Commits that may wait to be folded; then the next one waits.
 const AHEAD: usize = 4;
-
-/// How long the folds wait for events before they are told that none come.
-pub const IDLE: Duration = Duration::from_secs(1);
 
 enum Job {
     Append(Vec<Event>, Done),
@@ -47,8 +43,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the threads. At most `limit` events wait at a time. `fold` gets the accepted events of each commit in log
-    /// order, with the offset of the first; the others follow without gaps. When then none comes for [`IDLE`], it gets
-    /// an empty slice, once, with the offset of the next.
+    /// order, at least one, with the offset of the first; the others follow without gaps.
     ///
     /// # Errors
     /// [`StateError::Io`] when a thread cannot be started.
@@ -60,14 +55,14 @@ impl Writer {
         let (jobs, waiting) = channel();
         let (folds, stored) = sync_channel(AHEAD);
         let queued = Arc::new(AtomicUsize::new(0));
-        let (counter, next) = (Arc::clone(&queued), log.last_offset() + 1);
+        let counter = Arc::clone(&queued);
         let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
             let failed = |source| StateError::Io { action: "start the thread of", path: name.into(), source };
             std::thread::Builder::new().name(name.into()).spawn(work).map_err(failed)
         };
         let threads = vec![
             start("event-log", Box::new(move || run(&waiting, &*log, &counter, &folds)))?,
-            start("folds", Box::new(move || follow(&stored, next, fold)))?,
+            start("folds", Box::new(move || follow(&stored, fold)))?,
         ];
         Ok(Self { jobs: Some(jobs), threads, queued, limit })
     }
@@ -131,33 +126,18 @@ impl Drop for Writer {
 }
 
 /// The second thread: folds until there is no first one.
-fn follow(stored: &Receiver<Fold>, mut next: u64, mut fold: impl FnMut(u64, &[Event])) {
-    let mut quiet = true;
-    loop {
-        let work = if quiet { stored.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { stored.recv_timeout(IDLE) };
+fn follow(stored: &Receiver<Fold>, mut fold: impl FnMut(u64, &[Event])) {
+    for work in stored {
         match work {
-            Ok(Fold::Events(first, events)) => {
-                fold(first, &events);
-                (next, quiet) = (first + events.len() as u64, false);
-            }
+            Fold::Events(first, events) => fold(first, &events),
             // whoever asked is waiting, or gone
-            Ok(Fold::Tell(done)) => drop(done.send(())),
-            Err(RecvTimeoutError::Timeout) => {
-                fold(next, &[]);
-                quiet = true;
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Fold::Tell(done) => drop(done.send(())),
         }
     }
 }
 
 fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, folds: &SyncSender<Fold>) {
-    let nap: u64 = std::env::var("QM_NAP").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let mut senders = 1;
     while let Ok(job) = jobs.recv() {
-        if nap > 0 && senders > 1 {
-            std::thread::sleep(Duration::from_micros(nap));
-        }
         let mut next = Some(job);
         while let Some(job) = next.take() {
             match job {
@@ -184,7 +164,6 @@ fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, folds: &S
                             Err(_) => break,
                         }
                     }
-                    senders = sizes.len();
                     // folds that panicked: nothing more is taken, because nobody would know of it
                     if commit(log, queued, batch, sizes).is_some_and(|stored| folds.send(stored).is_err()) {
                         return;
