@@ -2,6 +2,7 @@
 
 use super::body;
 use super::catalog::blocking;
+use super::wire;
 pub use super::wire::{Moment, WireEvent};
 use crate::app::App;
 use crate::error::{ApiError, Problem};
@@ -11,9 +12,13 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use qianmian_core::{Event, TimeMs};
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// Most events that room is made for before they are read.
+const MOST_ROOM: usize = 10_000;
 
 /// Bytes of a body above which reading it is no work for tokio's workers.
 const LARGE: usize = 256 << 10;
@@ -21,13 +26,6 @@ const LARGE: usize = 256 << 10;
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Batch {
     events: Vec<serde_json::Value>,
-}
-
-/// A batch without a mistake, which most are: read at once.
-#[derive(Deserialize)]
-struct GoodBatch<'a> {
-    #[serde(borrow)]
-    events: Vec<WireEvent<'a>>,
 }
 
 /// An event that was not taken.
@@ -80,18 +78,21 @@ pub(super) async fn ingest(
 /// # Errors
 /// A JSON body that is no batch.
 fn sift(app: &App, bytes: &Bytes, lines: bool) -> Result<(Vec<Event>, Vec<RejectedEvent>), ApiError> {
-    let mut sieve = Sieve::new(app);
+    let mut sieve = Sieve::new(app, bytes.len());
     if lines {
         body::lines(bytes).for_each(|(index, event)| sieve.take(index, event));
         return Ok((sieve.events, sieve.rejected));
     }
-    // A list would be taken for an object by its order.
-    let object = bytes.trim_ascii_start().first() == Some(&b'{');
-    if let (true, Ok(batch)) = (object, serde_json::from_slice::<GoodBatch<'_>>(bytes)) {
-        sieve.events.reserve_exact(batch.events.len());
-        batch.events.into_iter().enumerate().for_each(|(index, event)| sieve.take(index, Ok(event)));
-    } else {
+    // A batch without a mistake, which most are, is read at once.
+    let mut decoder = serde_json::Deserializer::from_slice(bytes);
+    let mut count = 0;
+    let hand_on = |event: WireEvent<'_>| {
+        sieve.take(count, Ok(event));
+        count += 1;
+    };
+    if wire::Batch(hand_on).deserialize(&mut decoder).and_then(|()| decoder.end()).is_err() {
         let batch: Batch = body::json(bytes)?;
+        sieve = Sieve::new(app, 0);
         batch.events.iter().enumerate().for_each(|(index, event)| sieve.take(index, body::value(event)));
     }
     Ok((sieve.events, sieve.rejected))
@@ -107,10 +108,13 @@ struct Sieve {
 }
 
 impl Sieve {
-    fn new(app: &App) -> Self {
+    /// For a body of so many bytes.
+    fn new(app: &App, bytes: usize) -> Self {
         let now = now_ms();
         let oldest = app.config.retention().log_days.map(|days| now - i64::from(days) * qianmian_core::DAY_MS);
-        Self { now, oldest, unknown: Unknown::new(app), events: Vec::new(), rejected: Vec::new() }
+        // events are seldom shorter
+        let events = Vec::with_capacity((bytes / 96).min(MOST_ROOM));
+        Self { now, oldest, unknown: Unknown::new(app), events, rejected: Vec::new() }
     }
 
     fn take(&mut self, index: usize, event: Result<WireEvent<'_>, String>) {

@@ -1,7 +1,7 @@
 //! Events as a storefront sends them, read without a copy of their texts, and checked.
 
 use qianmian_core::{Event, EventKind, TimeMs};
-use serde::de::{self, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -228,6 +228,66 @@ impl OneOrMany {
     }
 }
 
+/// Reads a batch, an object with `events`, and hands them on one by one: events are large, and a list of them would be
+/// copied as it grows.
+pub(super) struct Batch<F>(pub F);
+
+impl<'de, F: FnMut(WireEvent<'de>)> DeserializeSeed<'de> for Batch<F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de, F: FnMut(WireEvent<'de>)> Visitor<'de> for Batch<F> {
+    type Value = ();
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("an object with events")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut found = false;
+        while let Some(name) = map.next_key::<Text<'de>>()? {
+            if name.0 != "events" {
+                map.next_value::<IgnoredAny>()?;
+            } else if std::mem::replace(&mut found, true) {
+                return Err(de::Error::duplicate_field("events"));
+            } else {
+                map.next_value_seed(Events(&mut self.0))?;
+            }
+        }
+        if found { Ok(()) } else { Err(de::Error::missing_field("events")) }
+    }
+}
+
+/// The list in a batch.
+struct Events<'f, F>(&'f mut F);
+
+impl<'de, F: FnMut(WireEvent<'de>)> DeserializeSeed<'de> for Events<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de, F: FnMut(WireEvent<'de>)> Visitor<'de> for Events<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("a list of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(event) = list.next_element()? {
+            (self.0)(event);
+        }
+        Ok(())
+    }
+}
+
 impl WireEvent<'_> {
     /// Checks and converts; `now` stands in for a missing time.
     ///
@@ -341,6 +401,26 @@ mod tests {
         assert_eq!((event.time, event.region.as_str()), (EARLIEST + 1_000, "GB"));
         let now = read(r#"{"id":"a","type":"search"}"#).expect("a good event");
         assert_eq!((now.time, now.visitor), (EARLIEST, None));
+    }
+
+    #[test]
+    fn a_batch_is_read_event_by_event_or_not_at_all() {
+        let read = |text: &str| {
+            let mut ids = Vec::new();
+            let mut decoder = serde_json::Deserializer::from_str(text);
+            let read = Batch(|event: WireEvent<'_>| ids.push(event.id.owned())).deserialize(&mut decoder);
+            read.map(|()| ids).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(r#"{"note":[1],"events":[{"id":"a"},{"id":"b"}]}"#), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        for (text, says) in [
+            (r#"{"events":[{"id":"a"},{"typo":1}]}"#, "typo"),
+            (r#"{"events":[],"events":[]}"#, "duplicate field"),
+            ("{}", "missing field"),
+            ("[]", "an object with events"),
+            (r#"{"events":1}"#, "a list of events"),
+        ] {
+            assert!(read(text).is_err_and(|error| error.contains(says)), "{text}");
+        }
     }
 
     #[test]

@@ -89,6 +89,7 @@ fn run(folds: &Folds) {
         let begun = Instant::now();
         if begun < due {
             folds.merge_beside();
+            folds.lists.want(false);
         } else {
             folds.refresh();
             due = Instant::now() + EVERY.max(begun.elapsed() * 9);

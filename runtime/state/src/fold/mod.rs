@@ -332,7 +332,7 @@ impl Folds {
         let mut writer = self.writer.lock();
         let mut merging = self.merging.lock();
         if self.may_merge(false) {
-            std::mem::swap(&mut writer.waiting, &mut merging);
+            std::mem::swap(&mut writer.waiting, &mut *merging);
             drop(writer);
             merging.merge(self);
         }
