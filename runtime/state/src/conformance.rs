@@ -168,7 +168,7 @@ pub fn state_store(open: impl Fn() -> Arc<dyn StateStore>) {
         put(head, Some(b"one"))?;
         put(cell(Space::Visitors, u32::MAX), Some(&large))?;
         put(cell(Space::Visitors, 3), Some(b""))?;
-        put(cell(Space::Stale, 3), Some(b"other"))
+        put(cell(Space::Trends, 3), Some(b"other"))
     });
     assert!(put.is_ok());
     let visitors = vec![(3, vec![]), (u32::MAX, large)];
@@ -192,7 +192,7 @@ pub fn state_store(open: impl Fn() -> Arc<dyn StateStore>) {
     assert_eq!(all(&*store, Space::Visitors).expect("read").len(), 1);
     assert_eq!(store.get(cell(Space::Visitors, 3)).expect("read"), None);
     assert!(store.clear().is_ok());
-    assert!(store.get(head).expect("read").is_none() && all(&*store, Space::Stale).expect("read").is_empty());
+    assert!(store.get(head).expect("read").is_none() && all(&*store, Space::Trends).expect("read").is_empty());
 }
 
 #[cfg(test)]

@@ -55,8 +55,6 @@ impl State {
         let keys: Vec<(String, String)> = ids.iter().map(|(id, kind)| (people.key(id), kind.clone())).collect();
         self.writer()?.between_commits(move || {
             let now = now();
-            let persons = keys.iter().flat_map(|(key, _)| people.keys(&people.person(key)));
-            folds.unsettle(&persons.collect::<Vec<_>>())?;
             let regrouped = people.link(&keys, now)?;
             let events = refold(&regrouped, &people, &*log, &folds)?;
             let person = people.person(keys.first().map_or("", |(key, _)| key));
@@ -77,7 +75,6 @@ impl State {
         let (log, folds, key) = (Arc::clone(&self.log), Arc::clone(&self.folds), self.people.key(id));
         self.writer()?.between_commits(move || {
             let from = people.person(&key);
-            folds.unsettle(&people.keys(&from))?;
             let Some(regrouped) = people.unlink(&key)? else { return Ok(None) };
             refold(&regrouped, &people, &*log, &folds)?;
             audit.add(now(), "visitor.unlink", Some(&key), json!({ "person": &*from }))?;
@@ -179,7 +176,7 @@ fn refold(regrouped: &Regrouped, people: &People, log: &dyn EventLog, folds: &Fo
     for person in &regrouped.gone {
         folds.remove_visitor(person);
     }
-    folds.refolded();
+    folds.settle(people.changes());
     Ok(first.unwrap_or(0))
 }
 

@@ -38,8 +38,6 @@ pub enum Space {
     Trends = 7,
     /// Visitors.
     Visitors = 8,
-    /// Visitors whose cells are out of date since their ids were linked or unlinked.
-    Stale = 9,
 }
 
 /// The place of a value.

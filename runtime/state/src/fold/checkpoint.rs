@@ -63,8 +63,8 @@ pub(super) struct Progress {
     pages: FxHashSet<u32>,
     /// Scopes of what is popular, by sort and name, with the number of their cell.
     scopes: FxHashMap<(usize, Box<str>), u32>,
-    /// Numbers of the markers of visitors to fold anew: the oldest, the first of those not done yet, the next.
-    stale: [u32; 3],
+    /// The last change of links whose visitors are folded anew.
+    settled: u64,
 }
 
 /// One state of the folds, as it is to be kept.
@@ -76,8 +76,8 @@ struct Snapshot {
     viewed: Vec<u32>,
     next: Vec<u32>,
     visitors: Cut,
-    /// Markers that are done.
-    stale: std::ops::Range<u32>,
+    /// The last change of links that is in it.
+    settled: u64,
 }
 
 impl Folds {
@@ -169,6 +169,7 @@ impl Folds {
         let written = keep.cold.store.change(&mut |put| self.write(keep, &snapshot, put));
         if written.is_ok() {
             self.crowd.keep(snapshot.visitors.number);
+            self.people.settle(snapshot.settled)?;
         }
         {
             let mut turn = keep.turn.lock();
@@ -177,9 +178,7 @@ impl Folds {
         }
         if written.is_err() {
             self.crowd.put_back(&mut snapshot.visitors);
-            let progress = &mut self.writer.lock().progress;
-            progress.changed = true;
-            progress.stale[0] = snapshot.stale.start;
+            self.writer.lock().progress.changed = true;
         }
         written.map(|()| true)
     }
@@ -252,8 +251,6 @@ impl Folds {
                 self.crowd.len() as u32,
             ],
         };
-        let [oldest, open, _] = progress.stale;
-        progress.stale[0] = open;
         Snapshot {
             head: head.pack(),
             cells,
@@ -261,7 +258,7 @@ impl Folds {
             viewed,
             next,
             visitors,
-            stale: oldest..open,
+            settled: progress.settled,
         }
     }
 
@@ -278,7 +275,7 @@ impl Folds {
         for one in &snapshot.visitors.changed {
             put(Cold::cell(one.number), Some(&Cold::pack(&names, &one.key, &one.visitor)))?;
         }
-        snapshot.stale.clone().try_for_each(|number| put(Cell { space: Space::Stale, number }, None))
+        Ok(())
     }
 
     /// Takes up what was kept; returns the last event that is folded in it, 0 when nothing was kept. The folds are of no
@@ -341,7 +338,7 @@ impl Folds {
         let progress = &mut writer.progress;
         (progress.offset, progress.id, progress.channels) = (head.offset, head.id, head.channels);
         drop(writer);
-        self.refold_stale(&**store, log, head.offset)?;
+        self.refold_unsettled(log, head.offset)?;
         if head.labelled {
             // also where there is no definition any more: what was carried goes with the next sweep
             self.audience.define(vec![], vec![]).map_err(|_| damaged("its labels"))?;
@@ -350,16 +347,8 @@ impl Folds {
     }
 
     /// Folds visitors anew whose ids were linked or unlinked after the cut.
-    fn refold_stale(&self, store: &dyn StateStore, log: &dyn EventLog, offset: u64) -> Result<()> {
-        let (mut keys, mut first, mut next) = (Vec::<Arc<str>>::new(), u32::MAX, 0);
-        store.scan(Space::Stale, &mut |number, bytes| {
-            (first, next) = (first.min(number), number + 1);
-            let marked = names::unpack(bytes).ok_or_else(|| damaged("a marker"))?;
-            keys.extend(marked.into_iter().map(Arc::from));
-            Ok(())
-        })?;
-        keys.sort_unstable();
-        keys.dedup();
+    fn refold_unsettled(&self, log: &dyn EventLog, offset: u64) -> Result<()> {
+        let (last, keys) = self.people.unsettled()?;
         for key in &keys {
             let person = self.people.person(key);
             if person != *key {
@@ -372,32 +361,13 @@ impl Folds {
             })?;
             self.refold(&person, &events);
         }
-        self.writer.lock().progress.stale = [first.min(next), next, next];
+        self.settle(last);
         Ok(())
     }
 
-    /// Notes on disk that these keys are about to be linked or unlinked: their visitors as they are kept are out of date.
-    /// [`Folds::refolded`] says when they are folded anew.
-    ///
-    /// # Errors
-    /// [`StateError::Database`].
-    pub(crate) fn unsettle(&self, keys: &[Arc<str>]) -> Result<()> {
-        let Some(keep) = &self.keep else { return Ok(()) };
-        let number = {
-            let mut writer = self.writer.lock();
-            let [.., next] = &mut writer.progress.stale;
-            *next += 1;
-            *next - 1
-        };
-        let mut bytes = Vec::new();
-        keys.iter().for_each(|key| crate::bytes::put_text(&mut bytes, key));
-        keep.cold.store.change(&mut |put| put(Cell { space: Space::Stale, number }, Some(&bytes)))
-    }
-
-    /// Everybody whom [`Folds::unsettle`] named is folded anew.
-    pub(crate) fn refolded(&self) {
-        let progress = &mut self.writer.lock().progress;
-        progress.stale[1] = progress.stale[2];
+    /// Everybody whom changes of links up to this one are about is folded anew.
+    pub(crate) fn settle(&self, last: u64) {
+        self.writer.lock().progress.settled = last;
     }
 
     /// Forgets a visitor, on disk too, when it returns, and takes their `events`, all of them in log order, out of the sums.
