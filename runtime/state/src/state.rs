@@ -353,12 +353,14 @@ fn take_up(
         Ok(offset) => {
             let (visitors, seconds) = (folds.visitors(), begun.elapsed().as_secs_f64());
             tracing::info!(offset, visitors, seconds, "took up the folds as they were kept");
+            folds.settle(people.changes());
             rebuild(log, &folds, offset + 1, TimeMs::MAX, u64::MAX)?;
         }
         Err(error) => {
             tracing::warn!(%error, "the event log is folded from its beginning");
             store.clear()?;
             folds = empty();
+            folds.settle(people.changes());
             rebuild(log, &folds, 1, TimeMs::MAX, u64::MAX)?;
         }
     }

@@ -169,7 +169,6 @@ impl Folds {
         let written = keep.cold.store.change(&mut |put| self.write(keep, &snapshot, put));
         if written.is_ok() {
             self.crowd.keep(snapshot.visitors.number);
-            self.people.settle(snapshot.settled)?;
         }
         {
             let mut turn = keep.turn.lock();
@@ -180,7 +179,7 @@ impl Folds {
             self.crowd.put_back(&mut snapshot.visitors);
             self.writer.lock().progress.changed = true;
         }
-        written.map(|()| true)
+        written.and_then(|()| self.people.settle(snapshot.settled)).map(|()| true)
     }
 
     pub(crate) fn checkpoint_or_tell(&self) {
