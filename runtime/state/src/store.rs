@@ -38,6 +38,8 @@ pub enum Space {
     Trends = 7,
     /// Visitors.
     Visitors = 8,
+    /// Visitors as they are later than the head says: they had to leave memory before a checkpoint. Of no use at a start.
+    Ahead = 9,
 }
 
 /// The place of a value.
@@ -96,18 +98,24 @@ pub trait StateStore: Send + Sync {
 /// [`StateStore`] on SQLite.
 pub struct SqliteStore {
     write: Mutex<Connection>,
-    /// None in memory.
     read: Vec<Mutex<Connection>>,
     turn: AtomicUsize,
+    /// Removed with the store.
+    _passing: Option<tempfile::TempDir>,
 }
 
 impl SqliteStore {
-    /// Opens the store in `dir`, or an empty one in memory. One that cannot be read is made anew, and that is logged.
+    /// Opens the store in `dir`, or one that goes with the process. One that cannot be read is made anew, and that is logged.
     ///
     /// # Errors
     /// [`StateError::Io`], [`StateError::Database`].
     pub fn open(dir: Option<&Path>) -> Result<Self> {
-        let place = Place::new(dir, NAME);
+        let made = || {
+            let io = |source| StateError::Io { action: "create", path: std::env::temp_dir(), source };
+            tempfile::tempdir().map_err(io)
+        };
+        let passing = if dir.is_none() { Some(made()?) } else { None };
+        let place = Place::new(dir.or(passing.as_ref().map(tempfile::TempDir::path)), NAME);
         let write = match (db::open_derived(&place, NAME, FORMAT, SCHEMA), &place) {
             (Err(error), Place::File(path)) => {
                 tracing::warn!(%error, "{NAME} is made anew: the event log will be folded from its beginning");
@@ -119,14 +127,11 @@ impl SqliteStore {
         // a large change leaves a large journal behind, which is cut back
         write.execute_batch("PRAGMA journal_size_limit=67108864").during("configure the database")?;
         let reader = |_| db::open_read_only(&place, NAME, FORMAT).map(Mutex::new);
-        let read = (0..if dir.is_some() { READERS } else { 0 }).map(reader).collect::<Result<_>>()?;
-        Ok(Self { write: Mutex::new(write), read, turn: AtomicUsize::new(0) })
+        let read = (0..READERS).map(reader).collect::<Result<_>>()?;
+        Ok(Self { write: Mutex::new(write), read, turn: AtomicUsize::new(0), _passing: passing })
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
-        if self.read.is_empty() {
-            return self.write.lock();
-        }
         let free = self.read.iter().find_map(Mutex::try_lock);
         free.unwrap_or_else(|| self.read[self.turn.fetch_add(1, Ordering::Relaxed) % self.read.len()].lock())
     }

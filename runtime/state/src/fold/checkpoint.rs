@@ -1,4 +1,5 @@
-//! What is folded, kept on disk together with how far it is folded: a start goes on from there.
+//! What is folded, kept on disk together with how far it is folded: a start goes on from there. Visitors who must leave memory
+//! before the next time are kept apart until then.
 //!
 //! A cut is taken between two batches of events and written beside the folding that goes on: visitors that change
 //! meanwhile are copied first, counts of pairs wait, everything else is packed when the cut is taken.
@@ -42,7 +43,7 @@ pub(super) struct Keep {
 struct Turn {
     /// The pairs of a cut are being written: they must not change.
     still: bool,
-    /// A checkpoint is wanted.
+    /// Memory runs short.
     asked: bool,
     stop: bool,
     /// The last one could not be written.
@@ -65,6 +66,8 @@ pub(super) struct Progress {
     scopes: FxHashMap<(usize, Box<str>), u32>,
     /// The last change of links whose visitors are folded anew.
     settled: u64,
+    /// Numbers of those who are kept as they are later than the last checkpoint.
+    ahead: FxHashSet<u32>,
 }
 
 /// One state of the folds, as it is to be kept.
@@ -76,6 +79,8 @@ struct Snapshot {
     viewed: Vec<u32>,
     next: Vec<u32>,
     visitors: Cut,
+    /// Others who are kept already, as they are now.
+    ahead: FxHashSet<u32>,
     /// The last change of links that is in it.
     settled: u64,
 }
@@ -114,7 +119,7 @@ impl Folds {
         self.keep_up();
     }
 
-    /// Has what changed kept when memory runs short, and waits where it would run out.
+    /// Has who changed kept when memory runs short, and waits where it would run out.
     pub(super) fn keep_up(&self) {
         let Some(keep) = &self.keep else { return };
         while let Some((bytes, fresh, limit)) = self.crowd.pressure() {
@@ -122,7 +127,7 @@ impl Folds {
                 return;
             }
             if !keep.served.load(Ordering::Acquire) {
-                self.checkpoint_or_tell();
+                tell(self.make_room());
                 return;
             }
             let mut turn = keep.turn.lock();
@@ -145,6 +150,43 @@ impl Folds {
         !turn.still
     }
 
+    /// Keeps who changed, so that they can be let go of.
+    ///
+    /// # Errors
+    /// [`StateError::Database`].
+    fn make_room(&self) -> Result<()> {
+        let Some(keep) = &self.keep else { return Ok(()) };
+        let _one = keep.one.lock();
+        let all = {
+            let mut turn = keep.turn.lock();
+            turn.asked = false;
+            turn.failed
+        };
+        let mut cut = {
+            let _turn = self.writer.lock();
+            let mut names = keep.cold.names.write();
+            let catalogue = self.store.current();
+            names.items.extend(catalogue.len());
+            names.symbols.extend(catalogue.symbols.len());
+            self.crowd.cut(all)
+        };
+        let written = keep.cold.store.change(&mut |put| {
+            let names = keep.cold.names.read();
+            let mut all = cut.changed.iter();
+            all.try_for_each(|one| put(Cold::ahead(one.number), Some(&Cold::pack(&names, &one.key, &one.visitor))))
+        });
+        // whoever is gone leaves the disk with the next checkpoint
+        self.crowd.put_back(&mut cut);
+        if written.is_ok() {
+            self.writer.lock().progress.ahead.extend(cut.changed.iter().map(|one| one.number));
+            self.crowd.keep(cut.number);
+        }
+        let mut turn = keep.turn.lock();
+        turn.failed |= written.is_err();
+        keep.changed.notify_all();
+        written
+    }
+
     /// Keeps what is folded now. False when nothing changed, or nothing is kept.
     ///
     /// # Errors
@@ -152,7 +194,6 @@ impl Folds {
     pub(crate) fn checkpoint(&self) -> Result<bool> {
         let Some(keep) = &self.keep else { return Ok(false) };
         let _one = keep.one.lock();
-        keep.turn.lock().asked = false;
         let mut snapshot = {
             let mut writer = self.writer.lock();
             if !writer.progress.changed {
@@ -177,18 +218,11 @@ impl Folds {
         }
         if written.is_err() {
             self.crowd.put_back(&mut snapshot.visitors);
-            self.writer.lock().progress.changed = true;
+            let progress = &mut self.writer.lock().progress;
+            progress.changed = true;
+            progress.ahead.extend(&snapshot.ahead);
         }
         written.and_then(|()| self.people.settle(snapshot.settled)).map(|()| true)
-    }
-
-    pub(crate) fn checkpoint_or_tell(&self) {
-        let begun = Instant::now();
-        match self.checkpoint() {
-            Ok(false) => {}
-            Ok(true) => tracing::debug!(seconds = begun.elapsed().as_secs_f64(), "checkpoint"),
-            Err(error) => tracing::error!(%error, "the folds are not kept; it is tried again"),
-        }
     }
 
     fn snapshot(&self, writer: &mut Writer, keep: &Keep, all: bool) -> Snapshot {
@@ -257,6 +291,7 @@ impl Folds {
             viewed,
             next,
             visitors,
+            ahead: std::mem::take(&mut progress.ahead),
             settled: progress.settled,
         }
     }
@@ -270,9 +305,19 @@ impl Folds {
         keep.changed.notify_all();
         put(HEAD, Some(&snapshot.head))?;
         snapshot.cells.iter().try_for_each(|(cell, value)| put(*cell, Some(value)))?;
-        snapshot.visitors.gone.iter().try_for_each(|number| put(Cold::cell(*number), None))?;
-        for one in &snapshot.visitors.changed {
+        let Cut { gone, changed, .. } = &snapshot.visitors;
+        gone.iter().try_for_each(|number| put(Cold::cell(*number), None))?;
+        for one in changed {
             put(Cold::cell(one.number), Some(&Cold::pack(&names, &one.key, &one.visitor)))?;
+        }
+        let gone: FxHashSet<u32> = gone.iter().copied().collect();
+        let newer = |number: &u32| changed.binary_search_by_key(number, |one| one.number).is_ok();
+        for number in &snapshot.ahead {
+            if !newer(number) && !gone.contains(number) {
+                // it was kept before this change began, so it is read beside it
+                put(Cold::cell(*number), keep.cold.store.get(Cold::ahead(*number))?.as_deref())?;
+            }
+            put(Cold::ahead(*number), None)?;
         }
         Ok(())
     }
@@ -285,6 +330,12 @@ impl Folds {
     pub(crate) fn restore(&self, log: &dyn EventLog) -> Result<u64> {
         let Some(keep) = &self.keep else { return Ok(0) };
         let store = &keep.cold.store;
+        let mut ahead = Vec::new();
+        store.scan(Space::Ahead, &mut |number, _| {
+            ahead.push(number);
+            Ok(())
+        })?;
+        store.change(&mut |put| ahead.iter().try_for_each(|number| put(Cold::ahead(*number), None)))?;
         let Some(head) = store.get(HEAD)? else { return Ok(0) };
         let head = Head::unpack(&head).ok_or_else(|| damaged("its head"))?;
         if log.id_at(head.offset)? != Some(head.id) {
@@ -385,7 +436,10 @@ impl Folds {
         let (Some(number), Some(keep)) = (number, &self.keep) else { return Ok(number.is_some()) };
         // a cut from before would bring them back; the head, which counts one more, is not taken without a cut from after
         let _one = keep.one.lock();
-        keep.cold.store.change(&mut |put| put(Cold::cell(number), None))?;
+        keep.cold.store.change(&mut |put| {
+            put(Cold::cell(number), None)?;
+            put(Cold::ahead(number), None)
+        })?;
         keep.cold.store.scrub()?;
         Ok(true)
     }
@@ -398,21 +452,25 @@ impl Folds {
         self.keep.as_ref().map_or(Ok(true), |keep| keep.cold.store.scrub())
     }
 
-    /// Takes checkpoints when they are asked for, and every so often, but at most a tenth of the time; a last one when it is
-    /// told to stop.
+    /// Takes checkpoints every so often, but at most a tenth of the time, and a last one when it is told to stop; makes room
+    /// when it is asked to.
     pub(super) fn serve_checkpoints(&self, every: Duration) {
         let Some(keep) = &self.keep else { return };
         let mut due = Instant::now() + every;
         loop {
-            let stop = {
+            let (stop, asked) = {
                 let mut turn = keep.turn.lock();
                 while !turn.asked && !turn.stop && Instant::now() < due {
                     keep.changed.wait_until(&mut turn, due);
                 }
-                turn.stop
+                (turn.stop, turn.asked)
             };
             let begun = Instant::now();
-            self.checkpoint_or_tell();
+            if asked && !stop && begun < due {
+                tell(self.make_room());
+                continue;
+            }
+            tell(self.checkpoint().map(drop));
             if stop {
                 return;
             }
@@ -438,8 +496,8 @@ fn name_cells(
     all: bool,
     name: impl Fn(u32) -> Arc<str>,
 ) {
-    let changed = numbers.extend(len);
-    let chunks = if all { 0..numbers.chunks() } else { changed };
+    numbers.extend(len);
+    let chunks = numbers.take_unwritten(all);
     cells.extend(chunks.map(|chunk| (Cell { space, number: chunk as u32 }, numbers.pack(chunk, &name))));
 }
 
@@ -498,6 +556,12 @@ fn get_pairs<V: PairValue>(
     })?;
     pairs.take_unkept(false);
     Ok(())
+}
+
+fn tell(kept: Result<()>) {
+    if let Err(error) = kept {
+        tracing::error!(%error, "the folds are not kept; it is tried again");
+    }
 }
 
 fn damaged(what: &str) -> StateError {

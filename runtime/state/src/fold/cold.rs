@@ -20,9 +20,14 @@ impl Cold {
         Self { store, names: RwLock::default() }
     }
 
-    /// The cell of a visitor.
+    /// The cell of a visitor at the last checkpoint.
     pub fn cell(number: u32) -> Cell {
         Cell { space: Space::Visitors, number }
+    }
+
+    /// The cell of a visitor who left memory after it.
+    pub fn ahead(number: u32) -> Cell {
+        Cell { space: Space::Ahead, number }
     }
 
     /// A visitor as their cell holds them.
@@ -56,7 +61,12 @@ impl Cold {
     /// # Errors
     /// [`StateError::Damaged`] when the bytes are not what was written, or not there; [`StateError::Database`].
     pub fn get(&self, number: u32) -> Result<Visitor> {
-        let cell = self.store.get(Self::cell(number))?.ok_or_else(|| damaged(number, "it is not there"))?;
+        // a checkpoint moves it from the first to the second at once
+        let mut cell = self.store.get(Self::ahead(number))?;
+        if cell.is_none() {
+            cell = self.store.get(Self::cell(number))?;
+        }
+        let cell = cell.ok_or_else(|| damaged(number, "it is not there"))?;
         let (_, packed) = Self::key(number, &cell)?;
         self.unpack(number, packed)
     }

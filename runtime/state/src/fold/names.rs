@@ -17,6 +17,8 @@ pub(crate) struct Numbers {
     own: Vec<u32>,
     /// Own numbers below have a kept one.
     seen: usize,
+    /// Names of kept numbers below are on disk.
+    written: usize,
 }
 
 impl Numbers {
@@ -30,9 +32,8 @@ impl Numbers {
         self.own.get(kept as usize).copied()
     }
 
-    /// Numbers what came since, of `len` there are now; returns the chunks of names that changed.
-    pub fn extend(&mut self, len: usize) -> std::ops::Range<usize> {
-        let before = self.own.len();
+    /// Numbers what came since, of `len` there are now.
+    pub fn extend(&mut self, len: usize) {
         self.kept.resize(len.max(self.kept.len()), NONE);
         for own in self.seen..len {
             if self.kept[own] == NONE {
@@ -41,7 +42,19 @@ impl Numbers {
             }
         }
         self.seen = len;
-        if self.own.len() == before { 0..0 } else { before / CHUNK..self.chunks() }
+    }
+
+    /// The chunks of names that changed since the last call; with `all`, every one.
+    pub fn take_unwritten(&mut self, all: bool) -> std::ops::Range<usize> {
+        let written = std::mem::replace(&mut self.written, self.own.len());
+        let chunks = self.own.len().div_ceil(CHUNK);
+        if all {
+            0..chunks
+        } else if written == self.own.len() {
+            0..0
+        } else {
+            written / CHUNK..chunks
+        }
     }
 
     /// Numbers given.
@@ -49,16 +62,11 @@ impl Numbers {
         self.own.len() as u32
     }
 
-    /// Chunks of names there are.
-    pub fn chunks(&self) -> usize {
-        self.own.len().div_ceil(CHUNK)
-    }
-
     /// Takes the own numbers of what was kept, in the order of the kept ones.
     pub fn restore(own: Vec<u32>) -> Self {
         let mut kept = vec![NONE; own.iter().map(|own| *own as usize + 1).max().unwrap_or(0)];
         own.iter().zip(0..).for_each(|(own, number)| kept[*own as usize] = number);
-        Self { kept, own, seen: 0 }
+        Self { kept, written: own.len(), own, seen: 0 }
     }
 
     /// The names of one chunk, as they are kept.
@@ -94,10 +102,12 @@ mod tests {
     #[test]
     fn numbers_are_given_once_and_found_again() {
         let mut numbers = Numbers::default();
-        assert_eq!(numbers.extend(0), 0..0);
-        assert_eq!(numbers.extend(1_500), 0..2);
-        assert_eq!(numbers.extend(1_500), 0..0);
-        assert_eq!(numbers.extend(1_501), 1..2);
+        let mut extend = |len| {
+            numbers.extend(len);
+            numbers.take_unwritten(false)
+        };
+        assert_eq!([0, 1_500, 1_500, 1_501].map(&mut extend), [0..0, 0..2, 0..0, 1..2]);
+        assert_eq!(numbers.take_unwritten(true), 0..2);
         let name = |own: u32| format!("n{own}").into();
         let names: Vec<String> = (0..2).flat_map(|chunk| unpack(&numbers.pack(chunk, name)).unwrap()).collect();
         assert_eq!((names.len(), names[1_500].as_str()), (1_501, "n1500"));
@@ -105,7 +115,8 @@ mod tests {
         let mut again = Numbers::restore((0..1_501).rev().collect());
         assert_eq!((again.kept(1_500), again.own(0), again.own(1_501)), (0, Some(1_500), None));
         assert_eq!(again.kept(1_501), NONE);
-        assert_eq!(again.extend(1_503), 1..2);
+        again.extend(1_503);
+        assert_eq!(again.take_unwritten(false), 1..2);
         assert_eq!((again.kept(1_502), again.own(1_501)), (1_502, Some(1_501)));
         assert_eq!(unpack(&[5, 0]), None);
     }
