@@ -177,8 +177,7 @@ impl StateStore for SqliteStore {
     fn get(&self, cell: Cell) -> Result<Option<Vec<u8>>> {
         let sealed: Option<Vec<u8>> = {
             let db = self.reader();
-            let mut select =
-                db.prepare_cached("SELECT sealed FROM cells WHERE at = ?1").during("read the folds")?;
+            let mut select = db.prepare_cached("SELECT sealed FROM cells WHERE at = ?1").during("read the folds")?;
             select.query_row([cell.at()], |row| row.get(0)).optional().during("read the folds")?
         };
         let Some(mut sealed) = sealed else { return Ok(None) };

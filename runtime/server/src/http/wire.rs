@@ -341,7 +341,11 @@ impl WireEvent<'_> {
             id,
             kind,
             time,
-            visitor: visitor.id.or(visitor.anonymous_id).map(Text::owned).filter(|id| !id.is_empty() && id.len() <= 256),
+            visitor: visitor
+                .id
+                .or(visitor.anonymous_id)
+                .map(Text::owned)
+                .filter(|id| !id.is_empty() && id.len() <= 256),
             items,
             quantities,
             values,

@@ -116,8 +116,18 @@ pub(super) fn unpack_items(
         let (views_1d, views_7d) = (decayed()?, decayed()?);
         let (orders_7d, orders_30d, orders_90d) = (decayed()?, decayed()?, decayed()?);
         let item = ItemStats {
-            impressions, views, carts, orders, buyers, repeat_buyers, last_order, views_1d, views_7d, orders_7d,
-            orders_30d, orders_90d,
+            impressions,
+            views,
+            carts,
+            orders,
+            buyers,
+            repeat_buyers,
+            last_order,
+            views_1d,
+            views_7d,
+            orders_7d,
+            orders_30d,
+            orders_90d,
         };
         let mut by_channel = Vec::new();
         for _ in 0..from.count()? {

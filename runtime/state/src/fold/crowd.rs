@@ -200,10 +200,13 @@ impl Crowd {
 
     /// Those of these numbers who are still there. Who is on disk only stays so.
     pub fn of(&self, numbers: &[u32]) -> Vec<Numbered> {
-        self.named(numbers).into_iter().filter_map(|(number, key)| {
-            let visitor = self.look(&key)?;
-            Some(Numbered { number, key, visitor })
-        }).collect()
+        self.named(numbers)
+            .into_iter()
+            .filter_map(|(number, key)| {
+                let visitor = self.look(&key)?;
+                Some(Numbered { number, key, visitor })
+            })
+            .collect()
     }
 
     /// Those of these numbers who are in memory.

@@ -278,7 +278,8 @@ impl People {
                 .during("write links")?;
         }
         let number = self.last.load(Ordering::Relaxed) + 1;
-        let keys: Vec<&str> = members.iter().map(|member| &*member.key).chain(leaving.iter().map(|key| &**key)).collect();
+        let keys: Vec<&str> =
+            members.iter().map(|member| &*member.key).chain(leaving.iter().map(|key| &**key)).collect();
         put_change(&tx, number, &keys)?;
         tx.commit().during("write links")?;
         self.last.store(number, Ordering::Relaxed);
@@ -325,7 +326,8 @@ impl People {
                 Some(left) if left == keys => {}
                 Some(left) => put_change(&tx, number, &left)?,
                 None => {
-                    tx.execute("DELETE FROM changes WHERE number = ?1", [number.cast_signed()]).during("write links")?;
+                    tx.execute("DELETE FROM changes WHERE number = ?1", [number.cast_signed()])
+                        .during("write links")?;
                 }
             }
         }
