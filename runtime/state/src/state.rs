@@ -169,7 +169,6 @@ impl State {
                 if unfinished {
                     // what is kept may still hold them
                     store.clear()?;
-                    store.scrub()?;
                 }
                 take_up(&catalogue, &people, &*log, &store, limits.visitor_bytes)?
             }

@@ -97,6 +97,7 @@ pub trait StateStore: Send + Sync {
 
 /// [`StateStore`] on SQLite.
 pub struct SqliteStore {
+    path: PathBuf,
     write: Mutex<Connection>,
     read: Vec<Mutex<Connection>>,
     turn: AtomicUsize,
@@ -115,26 +116,34 @@ impl SqliteStore {
             tempfile::tempdir().map_err(io)
         };
         let passing = if dir.is_none() { Some(made()?) } else { None };
-        let place = Place::new(dir.or(passing.as_ref().map(tempfile::TempDir::path)), NAME);
-        let write = match (db::open_derived(&place, NAME, FORMAT, SCHEMA), &place) {
-            (Err(error), Place::File(path)) => {
+        let folder = dir.or(passing.as_ref().map(tempfile::TempDir::path)).unwrap_or_else(|| Path::new("."));
+        let path = folder.join(NAME);
+        let (write, read) = match connect(&path) {
+            Err(error) => {
                 tracing::warn!(%error, "{NAME} is made anew: the event log will be folded from its beginning");
-                remove(path)?;
-                db::open_derived(&place, NAME, FORMAT, SCHEMA)?
+                remove(&path)?;
+                connect(&path)?
             }
-            (opened, _) => opened?,
+            Ok(connected) => connected,
         };
-        // a large change leaves a large journal behind, which is cut back
-        write.execute_batch("PRAGMA journal_size_limit=67108864").during("configure the database")?;
-        let reader = |_| db::open_read_only(&place, NAME, FORMAT).map(Mutex::new);
-        let read = (0..READERS).map(reader).collect::<Result<_>>()?;
-        Ok(Self { write: Mutex::new(write), read, turn: AtomicUsize::new(0), _passing: passing })
+        let read = read.into_iter().map(Mutex::new).collect();
+        Ok(Self { path, write: Mutex::new(write), read, turn: AtomicUsize::new(0), _passing: passing })
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
         let free = self.read.iter().find_map(Mutex::try_lock);
         free.unwrap_or_else(|| self.read[self.turn.fetch_add(1, Ordering::Relaxed) % self.read.len()].lock())
     }
+}
+
+/// The connection that writes, and those that read.
+fn connect(path: &Path) -> Result<(Connection, Vec<Connection>)> {
+    let place = Place::File(path.to_owned());
+    let write = db::open_derived(&place, NAME, FORMAT, SCHEMA)?;
+    // a large change leaves a large journal behind, which is cut back
+    write.execute_batch("PRAGMA journal_size_limit=67108864").during("configure the database")?;
+    let read = (0..READERS).map(|_| db::open_read_only(&place, NAME, FORMAT)).collect::<Result<_>>()?;
+    Ok((write, read))
 }
 
 /// Removes a database with its journals.
@@ -203,7 +212,19 @@ impl StateStore for SqliteStore {
     }
 
     fn clear(&self) -> Result<()> {
-        self.write.lock().execute("DELETE FROM cells", []).during("empty the folds").map(drop)
+        let mut write = self.write.lock();
+        let mut readers: Vec<_> = self.read.iter().map(Mutex::lock).collect();
+        // made anew, because of a damaged one nothing can be deleted; so it is closed first
+        let nothing = || Connection::open_in_memory().during("close the folds");
+        *write = nothing()?;
+        for reader in &mut readers {
+            **reader = nothing()?;
+        }
+        remove(&self.path)?;
+        let (made, read) = connect(&self.path)?;
+        *write = made;
+        readers.iter_mut().zip(read).for_each(|(reader, made)| **reader = made);
+        Ok(())
     }
 
     fn scrub(&self) -> Result<bool> {
@@ -227,6 +248,11 @@ mod tests {
         fill();
         let path = dir.path().join(NAME);
         let whole = std::fs::read(&path).unwrap();
+        let store = SqliteStore::open(Some(dir.path())).unwrap();
+        store.clear().unwrap();
+        assert_eq!(store.get(cell).unwrap(), None);
+        drop(store);
+        fill();
         for spoilt in [vec![], whole[..whole.len() - 5_000].to_vec(), b"no database at all".to_vec()] {
             std::fs::write(&path, spoilt).unwrap();
             let store = SqliteStore::open(Some(dir.path())).unwrap();
