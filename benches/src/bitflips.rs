@@ -54,13 +54,19 @@ fn fill(dir: &Path) -> Result<()> {
     let items =
         (0..60).map(|n| Item { id: format!("p{n}"), title: format!("Title {n}"), price: Some(2.0), ..Item::default() });
     state.catalogue.upsert(items.collect())?;
+    for n in 0..20 {
+        let ids = [(format!("v{n}"), "login".to_owned()), (format!("d{n}"), "device".to_owned())];
+        state.link_visitors(&ids)?;
+    }
     for first in (0..3_000).step_by(100) {
         state.append((first..first + 100).map(event).collect())?;
+        // what is folded is kept now and then, and the last events come after that
+        if first % 900 == 0 {
+            state.checkpoint()?;
+        }
     }
     for n in 0..20 {
         state.registry.put("scenario", &format!("s{n}"), &serde_json::json!({ "n": n, "text": "x".repeat(200) }))?;
-        let ids = [(format!("v{n}"), "login".to_owned()), (format!("d{n}"), "device".to_owned())];
-        state.link_visitors(&ids)?;
         let head = CaptureHead {
             id: format!("r{n}"),
             time: n,

@@ -41,6 +41,8 @@ pub struct Audit {
     pub kills: usize,
     /// Of the moments.
     pub seed: u64,
+    /// Time between two checkpoints; 0 for one after the other, so that kills fall into them.
+    pub checkpoint_seconds: u32,
 }
 
 /// What was found.
@@ -173,6 +175,7 @@ fn start(audit: &Audit, address: SocketAddr) -> Result<Child> {
     let file = File::create(&audit.log).with_context(|| format!("cannot write {}", audit.log.display()))?;
     let mut command = Command::new(&audit.binary);
     command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(&audit.data);
+    command.env("QIANMIAN_CHECKPOINT_SECONDS", audit.checkpoint_seconds.to_string());
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
     command.spawn().with_context(|| format!("cannot start {}", audit.binary.display()))
 }
@@ -224,11 +227,12 @@ fn next_random(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// How long a start takes with so many events in the log: the time to the first answer.
+/// How long a start takes with so many events in the log: the time to the first answer, where all of them are folded, and
+/// where they were kept folded.
 ///
 /// # Errors
 /// When the server does not start, or refuses events.
-pub fn start_with(audit: &Audit, events: usize) -> Result<Duration> {
+pub fn start_with(audit: &Audit, events: usize) -> Result<[Duration; 2]> {
     let address = free_address()?;
     let mut server = start(audit, address)?;
     ready(address)?;
@@ -242,14 +246,29 @@ pub fn start_with(audit: &Audit, events: usize) -> Result<Duration> {
         ensure!(status == 202, "the server answers {status} to events");
     }
     kill(&mut server)?;
-    let mut server = start(audit, address)?;
-    let took = ready(address)?;
+    // without the folds, or what is kept of them, all of the log is folded
+    for end in ["", "-wal", "-shm"] {
+        drop(std::fs::remove_file(audit.data.join(format!("folds.db{end}"))));
+    }
+    let often = Audit { checkpoint_seconds: 1, ..audit.clone() };
+    let mut server = start(&often, address)?;
+    let all = ready(address)?;
+    let begun = Instant::now();
+    while std::fs::metadata(audit.data.join("folds.db-wal")).map_or(0, |file| file.len()) < 1 << 20 {
+        ensure!(begun.elapsed() < PATIENCE, "no checkpoint is taken within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::thread::sleep(Duration::from_secs(10));
     kill(&mut server)?;
-    Ok(took)
+    let mut server = start(audit, address)?;
+    let kept = ready(address)?;
+    kill(&mut server)?;
+    Ok([all, kept])
 }
 
 /// A data folder and a log file in `folder`.
 #[must_use]
 pub fn new_audit(binary: &Path, folder: &Path, kills: usize, seed: u64) -> Audit {
-    Audit { binary: binary.to_owned(), data: folder.join("data"), log: folder.join("server.log"), kills, seed }
+    let (data, log) = (folder.join("data"), folder.join("server.log"));
+    Audit { binary: binary.to_owned(), data, log, kills, seed, checkpoint_seconds: 0 }
 }

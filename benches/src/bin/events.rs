@@ -42,6 +42,12 @@ struct Options {
     /// Connections that send batches; four times as many send single events.
     #[arg(long, default_value_t = 4)]
     connections: usize,
+    /// Only this case: bulk, single or visible.
+    #[arg(long)]
+    only: Option<String>,
+    /// Without the peer, to try something.
+    #[arg(long)]
+    alone: bool,
 }
 
 /// A server, and the number of the next event.
@@ -135,29 +141,41 @@ fn seen(connection: &mut Connection, n: usize) -> Result<f64> {
 fn main() -> Result<()> {
     let options = Options::parse();
     let data = tempfile::tempdir_in(options.place.target())?;
-    let peer = Peer::prepare(&options.place.workspace)?;
-    let server = peer.start_events(&data.path().join("peer.db"), &options.place.log("peer.log")?)?;
-    let theirs = Side { server, next: AtomicUsize::new(0) };
+    let theirs = if options.alone {
+        None
+    } else {
+        let peer = Peer::prepare(&options.place.workspace)?;
+        let server = peer.start_events(&data.path().join("peer.db"), &options.place.log("peer.log")?)?;
+        Some((peer.name()?, Side { server, next: AtomicUsize::new(0) }))
+    };
     let server = ours(&options.place, &data.path().join("data"))?;
     let ours = Side { server, next: AtomicUsize::new(0) };
     let length = Duration::from_secs_f64(options.seconds);
+    let wanted = |case: &str| options.only.as_deref().is_none_or(|only| only == case);
     let cases =
         [("bulk", BULK, options.connections, BULK_TARGET), ("single", 1, options.connections * 4, SINGLE_TARGET)];
-    let name = peer.name()?;
     let mut lines = Vec::new();
-    for (case, size, connections, least) in cases {
+    for (case, size, connections, least) in cases.into_iter().filter(|(case, ..)| wanted(case)) {
         let (mut our, mut their) = (Vec::new(), Vec::new());
         for _ in 0..options.rounds {
-            their.push(theirs.rate(connections, size, length)?);
+            if let Some((_, theirs)) = &theirs {
+                their.push(theirs.rate(connections, size, length)?);
+            }
             our.push(ours.rate(connections, size, length)?);
-            eprintln!("  {case}: {:.0}/s, the peer {:.0}/s", our[our.len() - 1], their[their.len() - 1]);
+            eprintln!("  {case}: {:.0}/s, the peer {:.0}/s", our[our.len() - 1], their.last().unwrap_or(&f64::NAN));
         }
-        lines.push(Line::against(("events", case, "events_per_second"), Better::Higher, &our, (&name, &their), least));
+        let what = ("events", case, "events_per_second");
+        lines.push(match &theirs {
+            Some((name, _)) => Line::against(what, Better::Higher, &our, (name, &their), least),
+            None => Line::alone(what, Better::Higher, &our, None),
+        });
     }
-    let mut times = visible(&ours, Duration::from_secs(10))?;
-    times.sort_unstable_by(f64::total_cmp);
-    let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or(f64::NAN);
-    lines.push(Line::alone(("events", "visible", "p99"), Better::Lower, &[p99], Some(VISIBLE_MS)));
+    if wanted("visible") {
+        let mut times = visible(&ours, Duration::from_secs(10))?;
+        times.sort_unstable_by(f64::total_cmp);
+        let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or(f64::NAN);
+        lines.push(Line::alone(("events", "visible", "p99"), Better::Lower, &[p99], Some(VISIBLE_MS)));
+    }
     print(&lines)
 }
 

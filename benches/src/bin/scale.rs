@@ -147,7 +147,14 @@ fn large(
     eprintln!("segment: {}; estimate: {}", size.1, estimate.1);
     let (_, last) = curve.last().copied().unwrap_or_default();
     let line = |metric, value: f64, better, target| Line::alone(("scale", &visitors, metric), better, &[value], target);
-    Ok(vec![
+    // the curve, at each quarter of the events
+    let quarters = (1..=4).filter_map(|quarter| {
+        let (sent, memory) = curve.iter().find(|(sent, _)| *sent as f64 >= total * f64::from(quarter) / 4.0)?;
+        let case = format!("{visitors}, {:.1} million events", *sent as f64 / 1e6);
+        Some(Line::alone(("scale", &case, "resident_mb"), Better::Lower, &[(memory >> 20) as f64], None))
+    });
+    let mut lines: Vec<Line> = quarters.collect();
+    lines.extend([
         line("resident_mb", (last >> 20) as f64, Better::Lower, None),
         line("resident_bytes_per_visitor", last as f64 / options.visitors as f64, Better::Lower, None),
         line("p99_over_small", p99 / small, Better::Lower, Some(1.5)),
@@ -156,7 +163,8 @@ fn large(
         line("segment_estimate_s", estimate.0, Better::Lower, Some(1.0)),
         line("events_per_s", total / took.as_secs_f64(), Better::Higher, None),
         line("items_upserted_per_s", upserted, Better::Higher, Some(50_000.0)),
-    ])
+    ]);
+    Ok(lines)
 }
 
 fn timed(work: impl FnOnce() -> Result<Value>) -> Result<(f64, Value)> {

@@ -55,7 +55,7 @@ impl App {
     /// # Errors
     /// When the data folder or the bundled plugins cannot be read.
     pub fn open(config: Config) -> anyhow::Result<Arc<Self>> {
-        let state = State::open_within(&config.data, config.visitor_memory_mb << 20)
+        let state = State::open_within(&config.data, config.limits())
             .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
         Self::over(config, state)
     }

@@ -239,7 +239,7 @@ impl Audiences {
         let (tags, segments) = audiences.all().map_err(anyhow::Error::msg)?;
         if !(tags.is_empty() && segments.is_empty()) {
             match audiences.state.folds.audience.define(tags, segments) {
-                Ok(()) => audiences.state.folds.label_everybody(),
+                Ok(()) => audiences.state.label_everybody(),
                 Err(circle) => tracing::error!(circle, "tags and segments cannot be evaluated"),
             }
         }

@@ -1,9 +1,10 @@
 //! Configuration: a TOML file, then `QIANMIAN_*` variables, then flags, in rising order.
 
-use qianmian_state::Retention;
+use qianmian_state::{Limits, Retention};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Everything an operator can set. `qianmian serve --print-config` shows the result as TOML.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Config {
     pub idle_days: u32,
     /// Megabytes of memory for visitors' profiles; those not needed lately are packed away to disk beyond it.
     pub visitor_memory_mb: usize,
+    /// Seconds between two checkpoints of what is folded from the log: what came after the last one is folded again after a
+    /// crash.
+    pub checkpoint_seconds: u32,
     /// Public keys of minisign, in base64. With one or more, only strategies that one of them signed are taken and run,
     /// beside those of the plugins folder.
     pub trusted_keys: Vec<String>,
@@ -73,6 +77,7 @@ impl Default for Config {
             log_days: 0,
             idle_days: 0,
             visitor_memory_mb: 4_096,
+            checkpoint_seconds: 60,
             trusted_keys: Vec::new(),
             compiler: None,
             frozen_clock: None,
@@ -155,6 +160,15 @@ impl Config {
     pub fn retention(&self) -> Retention {
         let days = |days: u32| (days > 0).then_some(days);
         Retention { log_days: days(self.log_days), idle_days: days(self.idle_days) }
+    }
+
+    /// How much memory visitors may take, and how often the folds are kept.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            visitor_bytes: Some(self.visitor_memory_mb << 20),
+            checkpoint: Duration::from_secs(self.checkpoint_seconds.into()),
+        }
     }
 
     /// The number of compose threads after resolving 0.

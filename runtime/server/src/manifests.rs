@@ -29,7 +29,7 @@ pub fn read(document: &[u8], golden: Option<&[u8]>) -> Result<Manifest, ApiError
         return Err(wrong("golden is in it and in a part of its own: send one of them".to_owned()));
     }
     check(&document)?.map_or(Ok(()), |detail| Err(wrong(detail)))?;
-    body::value(document).map_err(wrong)
+    body::value(&document).map_err(wrong)
 }
 
 /// Reads a manifest's file: TOML by its name, else JSON.

@@ -1,8 +1,9 @@
-//! What every implementation of [`EventLog`], [`Registry`] and [`BlobStore`] must do: one suite each, run over the embedded
-//! ones here, and meant for those of a cluster.
+//! What every implementation of [`EventLog`], [`StateStore`], [`Registry`] and [`BlobStore`] must do: one suite each, run
+//! over the embedded ones here, and meant for those of a cluster.
 //!
 //! Each takes a function that opens the store; opening it again must show what was acknowledged before.
 
+use crate::store::{Cell, Space, StateStore};
 use crate::{BlobStore, Chunk, EventLog, Registry, StateError};
 use qianmian_core::{Event, EventKind, TimeMs};
 use serde_json::json;
@@ -75,10 +76,15 @@ pub fn event_log(open: impl Fn() -> Arc<dyn EventLog>) {
     assert_eq!(log.append(&batch[..1]).expect("taken").accepted, [false], "a retry brings nobody back");
     assert_eq!((log.len(), log.last_offset()), (201, 301), "erased offsets stay unused");
     assert!(log.scrub().is_ok());
+    let ids = |log: &dyn EventLog| [0, 1, 2, 301, 302].map(|offset| log.id_at(offset).expect("read"));
+    let before = ids(&*log);
+    assert!(before[1].is_some() && before[3].is_some() && before[1] != before[2], "each event has a name of its own");
+    assert_eq!((before[0], before[4]), (None, None), "there is none before the first and after the last");
     drop(log);
 
     let log = open();
     assert_eq!((log.len(), log.last_offset()), (201, 301), "what was acknowledged is there after reopening");
+    assert_eq!(ids(&*log), before);
     assert!(scanned(&*log, 1).iter().all(|(_, event)| event.visitor.as_deref() != Some("ann")));
     let before = scanned(&*log, 1).iter().filter(|(_, event)| event.time < 100).count() as u64;
     assert_eq!(log.expire(100).expect("expired"), before, "by when they happened");
@@ -140,17 +146,68 @@ pub fn blob_store(open: impl Fn() -> Arc<dyn BlobStore>) {
     }
 }
 
+/// The suite of stores of folded state; `open` opens one store, empty at first.
+///
+/// # Panics
+/// When the store does not do as [`StateStore`] says.
+pub fn state_store(open: impl Fn() -> Arc<dyn StateStore>) {
+    let store = open();
+    let cell = |space, number| Cell { space, number };
+    let all = |store: &dyn StateStore, space| {
+        let mut all = Vec::new();
+        store.scan(space, &mut |number, value| {
+            all.push((number, value.to_vec()));
+            Ok(())
+        })?;
+        Ok::<_, StateError>(all)
+    };
+    let head = cell(Space::Head, 0);
+    assert_eq!(store.get(head).expect("read"), None, "it begins empty");
+    let large = vec![7; 200_000];
+    let put = store.change(&mut |put| {
+        put(head, Some(b"one"))?;
+        put(cell(Space::Visitors, u32::MAX), Some(&large))?;
+        put(cell(Space::Visitors, 3), Some(b""))?;
+        put(cell(Space::Trends, 3), Some(b"other"))
+    });
+    assert!(put.is_ok());
+    let visitors = vec![(3, vec![]), (u32::MAX, large)];
+    assert_eq!(all(&*store, Space::Visitors).expect("read"), visitors, "by number, of one space");
+    let failed = store.change(&mut |put| {
+        put(head, Some(b"two"))?;
+        Err(StateError::Stopped)
+    });
+    assert!(matches!(failed, Err(StateError::Stopped)));
+    assert_eq!(store.get(head).expect("read"), Some(b"one".to_vec()), "all or none");
+    let changed = store.change(&mut |put| {
+        put(head, Some(b"three"))?;
+        put(cell(Space::Visitors, 3), None)?;
+        put(cell(Space::Visitors, 4), None)
+    });
+    assert!(changed.is_ok(), "what is not there can be taken out");
+    assert!(store.scrub().is_ok());
+    drop(store);
+    let store = open();
+    assert_eq!(store.get(head).expect("read"), Some(b"three".to_vec()), "after reopening");
+    assert_eq!(all(&*store, Space::Visitors).expect("read").len(), 1);
+    assert_eq!(store.get(cell(Space::Visitors, 3)).expect("read"), None);
+    assert!(store.clear().is_ok());
+    assert!(store.get(head).expect("read").is_none() && all(&*store, Space::Trends).expect("read").is_empty());
+}
+
 #[cfg(test)]
 mod tests {
     use crate::blobs::FolderBlobs;
     use crate::log::SqliteLog;
     use crate::registry::SqliteRegistry;
+    use crate::store::SqliteStore;
     use std::sync::Arc;
 
     #[test]
     fn the_embedded_stores_conform() {
         let dir = tempfile::tempdir().unwrap();
         super::event_log(|| Arc::new(SqliteLog::open(Some(dir.path())).unwrap()));
+        super::state_store(|| Arc::new(SqliteStore::open(Some(dir.path())).unwrap()));
         super::registry(|| Arc::new(SqliteRegistry::open(Some(dir.path())).unwrap()));
         super::blob_store(|| Arc::new(FolderBlobs::open(Some(dir.path())).unwrap()));
     }

@@ -49,19 +49,45 @@ pub(crate) enum Journal {
 /// [`StateError::Database`].
 pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str, journal: Journal) -> Result<Connection> {
     let made = made_before(place, name)?;
+    let db = open_any(place, name, format, schema, journal, Some(made))?;
+    remember(place, name)?;
+    Ok(db)
+}
+
+/// As [`open`] of what can be made again: an empty file is a new one, and whoever reads counts what should be there, so the
+/// structure is not checked. Written ahead.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_derived(place: &Place, name: &str, format: i64, schema: &str) -> Result<Connection> {
+    open_any(place, name, format, schema, Journal::Ahead, None)
+}
+
+/// `made` says whether the file was made before; none for what is derived.
+fn open_any(
+    place: &Place,
+    name: &str,
+    format: i64,
+    schema: &str,
+    journal: Journal,
+    made: Option<bool>,
+) -> Result<Connection> {
     let mut db = place.connect()?;
     let mode = if journal == Journal::Ahead { "WAL" } else { "DELETE" };
+    // what is written ahead comes in large values: larger pages (of a new file), fewer of them.
     // secure_delete: what is erased on a visitor's request must not linger in free pages
+    let page = if journal == Journal::Ahead { 16_384 } else { 4_096 };
     db.execute_batch(&format!(
-        "PRAGMA journal_mode={mode}; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA busy_timeout=5000;"
+        "PRAGMA page_size={page}; PRAGMA journal_mode={mode}; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
+         PRAGMA busy_timeout=5000;"
     ))
     .during("configure the database")?;
     let found: i64 = pragma(&db, "user_version")?;
-    if found == 0 && made {
+    if found == 0 && made == Some(true) {
         let detail = "it is empty, though it was written before".into();
         return Err(StateError::Damaged { what: name.into(), detail });
     }
-    if found == format {
+    if found == format && made.is_some() {
         check(&db, name)?;
     }
     if found == 0 {
@@ -73,8 +99,17 @@ pub(crate) fn open(place: &Place, name: &str, format: i64, schema: &str, journal
     } else if found != format {
         return Err(StateError::Format { what: name.into(), found, expected: format });
     }
-    remember(place, name)?;
     Ok(db)
+}
+
+/// Empties the write-ahead log, where older copies of what was removed stand. False when a reader is in the way.
+///
+/// # Errors
+/// [`StateError::Database`].
+pub(crate) fn empty_journal(db: &Connection) -> Result<bool> {
+    let busy: i64 =
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).during("empty the write-ahead log")?;
+    Ok(busy == 0)
 }
 
 /// Largest database whose structure is checked from end to end when it is opened; of larger ones every value still
@@ -234,7 +269,7 @@ mod tests {
             drop(again().unwrap());
             let path = dir.path().join("x.db");
             let whole = std::fs::read(&path).unwrap();
-            for keep in [0, 512, 4096, whole.len() - 4096] {
+            for keep in [0, 512, 4096, whole.len() - 16_384] {
                 std::fs::write(&path, &whole[..keep]).unwrap();
                 assert!(again().is_err(), "{journal:?}, {keep} bytes");
             }

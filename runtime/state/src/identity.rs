@@ -84,8 +84,8 @@ impl State {
         })?
     }
 
-    /// Erases a person with all their ids: their events from the log, their captures, their profile, their links. Sums
-    /// over all visitors (an item's orders) lose their share when the state is next opened.
+    /// Erases a person with all their ids: their events from the log, their captures, their profile, their links, and their
+    /// share of the sums over all visitors (an item's orders).
     ///
     /// # Errors
     /// As [`EventLog::erase`], and [`crate::StateError::Stopped`]. What was begun is finished when the state is next opened.
@@ -102,7 +102,9 @@ impl State {
                     audit.add(now(), ERASING, Some(key), json!({ "person": &*person }))?;
                 }
             }
-            folds.remove_visitor(&person);
+            let mut events = Vec::new();
+            log.of(&keys, &mut |chunk| events.extend(chunk.events))?;
+            folds.erase(&person, &events)?;
             let erased = erase(&keys, &*log, &captures)?;
             people.forget(&person)?;
             campaigns.forget(&keys)?;
@@ -137,8 +139,8 @@ fn prove(audit: &Audit, keys: &[Arc<str>], erased: Erased) -> Result<()> {
     Ok(())
 }
 
-/// Finishes the erasures that a crash cut short.
-pub(crate) fn finish_erasures(audit: &Audit, log: &dyn EventLog, captures: &Captures, people: &People) -> Result<()> {
+/// Finishes the erasures that a crash cut short; false when there was none.
+pub(crate) fn finish_erasures(audit: &Audit, log: &dyn EventLog, captures: &Captures, people: &People) -> Result<bool> {
     let filter = AuditFilter { action: Some(ERASING.into()), limit: LATEST, ..AuditFilter::default() };
     let mut done = FxHashSet::default();
     let mut left: Vec<Arc<str>> = Vec::new();
@@ -151,14 +153,15 @@ pub(crate) fn finish_erasures(audit: &Audit, log: &dyn EventLog, captures: &Capt
         }
     }
     if left.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     tracing::warn!(visitors = left.len(), "finishing erasures that were cut short");
     let erased = erase(&left, log, captures)?;
     for key in &left {
         people.forget(&people.person(key))?;
     }
-    prove(audit, &left, erased)
+    prove(audit, &left, erased)?;
+    Ok(true)
 }
 
 /// Folds the persons of a change anew, and forgets those that are none any more; returns the first one's events.
@@ -173,6 +176,7 @@ fn refold(regrouped: &Regrouped, people: &People, log: &dyn EventLog, folds: &Fo
     for person in &regrouped.gone {
         folds.remove_visitor(person);
     }
+    folds.settle(people.changes());
     Ok(first.unwrap_or(0))
 }
 

@@ -97,7 +97,7 @@ fn erasing_one_id_erases_the_person() {
     let proof = AuditFilter { subjects: Some(vec![key.clone()]), limit: 1, ..AuditFilter::default() };
     assert_eq!(state.audit.list(&proof).unwrap()[0].action, ERASED);
     drop(state);
-    for file in ["events.db", "events.db-wal", "captures.db", "people.db"] {
+    for file in ["events.db", "events.db-wal", "captures.db", "people.db", "folds.db", "folds.db-wal"] {
         let bytes = std::fs::read(dir.path().join(file)).unwrap_or_default();
         assert!(!bytes.windows(key.len()).any(|w| w == key.as_bytes()), "the key lingers in {file}");
     }
@@ -108,6 +108,47 @@ fn erasing_one_id_erases_the_person() {
         state.append(vec![order("1", "phone-7", "a", 10)]).unwrap().accepted == [false],
         "a retry brings nobody back"
     );
+}
+
+/// The folder as a crash would leave it now.
+fn crashed(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name != "lock" && !name.ends_with("-shm") {
+            std::fs::copy(&path, copy.path().join(name)).unwrap();
+        }
+    }
+    copy
+}
+
+#[test]
+fn links_and_erasures_after_a_checkpoint_outlive_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = shop(dir.path());
+    assert!(state.checkpoint().unwrap());
+    state.link_visitors(&ids(&[("ann", "login"), ("phone-7", "device")])).unwrap();
+    state.append(vec![order("5", "phone-7", "e", 25)]).unwrap();
+    let copy = crashed(dir.path());
+    let again = State::open(copy.path()).unwrap();
+    for id in ["ann", "phone-7"] {
+        assert_eq!((again.visitor(id).orders, again.folds.visitors()), (4, 2), "{id}");
+    }
+    drop(again);
+    state.checkpoint().unwrap();
+    state.unlink_visitor("phone-7").unwrap().unwrap();
+    let copy = crashed(dir.path());
+    let again = State::open(copy.path()).unwrap();
+    assert_eq!((again.visitor("ann").orders, again.visitor("phone-7").orders), (1, 3));
+    drop(again);
+    state.checkpoint().unwrap();
+    state.erase_visitor("phone-7").unwrap();
+    let copy = crashed(dir.path());
+    let again = State::open(copy.path()).unwrap();
+    assert!(again.visitor("phone-7").is_unknown() && again.visitor("ann").orders == 1);
+    let catalogue = again.catalogue.current();
+    let orders = |id: &str| catalogue.row(id).map_or(0, |row| again.folds.item_stats(row).orders);
+    assert_eq!(["a", "b", "c", "d", "e"].map(orders), [0, 1, 0, 1, 0], "the sums follow");
 }
 
 #[test]

@@ -104,7 +104,7 @@ impl Work {
     /// True when nothing is left.
     fn sweep(&self, keys: &[Arc<str>]) -> bool {
         let captured = keys.iter().map(|key| self.captures.erase_visitor(key)).sum::<Result<usize>>();
-        let clean = captured.and_then(|_| self.log.scrub());
+        let clean = captured.and_then(|_| Ok(self.log.scrub()? & self.folds.scrub()?));
         clean.unwrap_or_else(|error| {
             tracing::error!(%error, "an erasure cannot be looked after; it is tried again");
             false

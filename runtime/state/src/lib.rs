@@ -2,7 +2,8 @@
 //!
 //! [`State`] opens a data directory and holds the parts. What it promises:
 //! - what a call has acknowledged is on disk, and visible to the next reader;
-//! - the event log is the truth: profiles, statistics and lists are folds over it, rebuilt from it on opening;
+//! - the event log is the truth: profiles, statistics and lists are folds over it, kept with how far they have come, and
+//!   made from it again whenever what is kept cannot be trusted;
 //! - every stored value carries a checksum: damage is reported, never served.
 //!
 //! | module | what |
@@ -14,11 +15,12 @@
 //! | [`audience`] | tags and segments of visitors |
 //! | [`sources`] | candidates from the catalogue and the folds |
 //! | [`columns`] | values of items, visitors and both together, for filters, formulas and models |
+//! | [`store`] | what is folded, kept between starts |
 //! | [`registry`] | named, versioned JSON documents |
 //! | [`people`] | ids as pseudonymous keys, and keys linked into one person |
 //! | [`audit`] | what was done to people's data |
 //! | [`blobs`] | files by digest |
-//! | [`conformance`] | what every implementation of the three traits must do |
+//! | [`conformance`] | what every implementation of the four traits must do |
 //! | [`captures`] | answers with everything they depended on |
 //! | [`vectors`] | embeddings that changed after their space was stored whole |
 
@@ -41,6 +43,7 @@ pub mod people;
 pub mod registry;
 pub mod sources;
 mod state;
+pub mod store;
 pub mod vectors;
 
 pub use audience::{Audience, Estimate, Progress};
@@ -57,5 +60,6 @@ pub use log::{Appended, Chunk, EventLog, Writer};
 pub use people::{Member, People};
 pub use registry::{Document, Registry};
 pub use sources::{Gate, Ineligible, eligible};
-pub use state::State;
+pub use state::{Limits, State};
+pub use store::{SqliteStore, StateStore};
 pub use vectors::{VectorChange, VectorLog};

@@ -7,12 +7,13 @@ use crate::campaigns::Campaigns;
 use crate::captures::Captures;
 use crate::catalogue::CatalogueStore;
 use crate::error::{Result, StateError};
-use crate::fold::{Digest, Folds};
+use crate::fold::{Checkpointer, Digest, Folds, Lister};
 use crate::identity;
 use crate::keeper::{Keeper, Retention};
-use crate::log::{Appended, Chunk, Done, EventLog, IDLE, SqliteLog, Writer};
+use crate::log::{Appended, Chunk, Done, EventLog, SqliteLog, Writer};
 use crate::people::People;
 use crate::registry::{Registry, SqliteRegistry};
+use crate::store::{SqliteStore, StateStore};
 use crate::vectors::VectorLog;
 use qianmian_core::{Event, TimeMs, Visitor};
 use std::fs::{self, File, TryLockError};
@@ -20,15 +21,30 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Events that may wait to be stored before [`State::submit`] says busy: about a second of what the log takes.
 const QUEUE: usize = 262_144;
 
+/// How much memory is used, and how often what is folded is kept on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// About so many bytes of visitors stay in memory; without a number, all of them.
+    pub visitor_bytes: Option<usize>,
+    /// Time between two checkpoints of the folds. What came after the last one is folded again after a crash.
+    pub checkpoint: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { visitor_bytes: None, checkpoint: Duration::from_secs(60) }
+    }
+}
+
 /// Everything the host remembers.
 ///
-/// Appended events are durable when acknowledged and folded a moment later, in log order, on the writer's thread.
-/// Dropping the state stores and folds what waits.
+/// Appended events are durable when acknowledged and folded a moment later, in log order, on a thread of their own.
+/// Dropping the state stores and folds what waits, and keeps the folds for the next start.
 pub struct State {
     /// Items.
     pub catalogue: Arc<CatalogueStore>,
@@ -55,30 +71,33 @@ pub struct State {
     /// `None` in a read-only view.
     writer: Option<Writer>,
     /// Labels everybody when definitions change. `None` in a read-only view.
-    _sweeper: Option<Sweeper>,
+    sweeper: Option<Sweeper>,
+    /// Makes lists. `None` in a read-only view.
+    _lister: Option<Lister>,
+    /// Stopped after what folds. `None` in a read-only view.
+    _checkpointer: Option<Checkpointer>,
     keeper: OnceLock<Keeper>,
     /// Keeps other processes out until the writer has stopped.
     _lock: Option<File>,
 }
 
 impl State {
-    /// Opens a data directory, made when missing, and rebuilds the folds from its log.
+    /// Opens a data directory, made when missing, and folds what its log has beyond what is kept of the folds.
     ///
     /// # Errors
     /// [`StateError::InUse`] by another process, [`StateError::Damaged`], [`StateError::Format`],
     /// [`StateError::Database`], [`StateError::Io`].
     pub fn open(dir: &Path) -> Result<Self> {
-        let lock = lock(dir)?;
-        Self::writable(Some(dir), Some(lock), None)
+        Self::open_within(dir, Limits::default())
     }
 
-    /// As [`State::open`], with about so many bytes of visitors in memory; who is not needed is packed away to disk.
+    /// As [`State::open`], within limits: visitors who are not needed are on disk only.
     ///
     /// # Errors
     /// As [`State::open`].
-    pub fn open_within(dir: &Path, visitor_bytes: usize) -> Result<Self> {
+    pub fn open_within(dir: &Path, limits: Limits) -> Result<Self> {
         let lock = lock(dir)?;
-        Self::writable(Some(dir), Some(lock), Some(visitor_bytes))
+        Self::writable(Some(dir), Some(lock), limits)
     }
 
     /// An empty state that leaves nothing behind.
@@ -86,7 +105,7 @@ impl State {
     /// # Errors
     /// As [`State::open`].
     pub fn in_memory() -> Result<Self> {
-        Self::writable(None, None, None)
+        Self::writable(None, None, Limits::default())
     }
 
     /// A read-only view of a data directory, beside the process that writes it: the catalogue as it is now, the folds
@@ -113,7 +132,7 @@ impl State {
         let campaigns = Arc::new(Campaigns::open_read_only(dir)?);
         catalogue.watch(campaigns.items());
         let folds = Arc::new(Folds::new(Arc::clone(&catalogue), Arc::clone(&people)));
-        rebuild(&*log, &folds, until, offset)?;
+        rebuild(&*log, &folds, 1, until, offset)?;
         Ok(Self {
             catalogue,
             folds,
@@ -127,29 +146,41 @@ impl State {
             vectors: Arc::new(VectorLog::open_read_only(dir)?),
             folder: None,
             writer: None,
-            _sweeper: None,
+            sweeper: None,
+            _lister: None,
+            _checkpointer: None,
             keeper: OnceLock::new(),
             _lock: None,
         })
     }
 
-    fn writable(dir: Option<&Path>, lock: Option<File>, visitor_bytes: Option<usize>) -> Result<Self> {
+    fn writable(dir: Option<&Path>, lock: Option<File>, limits: Limits) -> Result<Self> {
         let catalogue = Arc::new(CatalogueStore::open(dir)?);
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(dir)?);
         // what is stored names visitors by the secret: a new one would make strangers of all
         let people = Arc::new(People::open(dir, log.last_offset() == 0)?);
-        let (items, who) = (Arc::clone(&catalogue), Arc::clone(&people));
-        let folds = Arc::new(match dir.zip(visitor_bytes) {
-            Some((dir, bytes)) => Folds::within(items, who, bytes, dir)?,
-            None => Folds::new(items, who),
-        });
         let campaigns = Arc::new(Campaigns::open(dir)?);
         catalogue.watch(campaigns.items());
         let (audit, captures) = (Arc::new(Audit::open(dir)?), Arc::new(Captures::open(dir)?));
-        identity::finish_erasures(&audit, &*log, &captures, &people)?;
-        rebuild(&*log, &folds, TimeMs::MAX, u64::MAX)?;
+        let unfinished = identity::finish_erasures(&audit, &*log, &captures, &people)?;
+        let folds = match dir {
+            Some(_) => {
+                let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(dir)?);
+                if unfinished {
+                    // what is kept may still hold them
+                    store.clear()?;
+                }
+                take_up(&catalogue, &people, &*log, &store, limits.visitor_bytes)?
+            }
+            None => Folds::new(Arc::clone(&catalogue), Arc::clone(&people)),
+        };
+        let folds = Arc::new(folds);
+        let checkpointer = Checkpointer::start(Arc::clone(&folds), limits.checkpoint)?;
         let sweeper = Sweeper::start(Arc::clone(&folds))?;
-        let writer = Writer::start(Arc::clone(&log), QUEUE, consumer(Arc::clone(&folds)))?;
+        let lister = Lister::start(Arc::clone(&folds))?;
+        let consumer = Arc::clone(&folds);
+        let fold = move |first: u64, events: &[Event]| consumer.apply_to(events, first + events.len() as u64 - 1);
+        let writer = Writer::start(Arc::clone(&log), QUEUE, fold)?;
         Ok(Self {
             catalogue,
             folds,
@@ -163,7 +194,9 @@ impl State {
             vectors: Arc::new(VectorLog::open(dir)?),
             folder: dir.map(Path::to_path_buf),
             writer: Some(writer),
-            _sweeper: Some(sweeper),
+            sweeper: Some(sweeper),
+            _lister: Some(lister),
+            _checkpointer: Some(checkpointer),
             keeper: OnceLock::new(),
             _lock: lock,
         })
@@ -193,8 +226,8 @@ impl State {
         self.folder.as_deref()
     }
 
-    /// Hands events over, their visitors named by id, and returns at once. `done` is called on the writer's thread when they are on disk; they are
-    /// folded right after. It must not block.
+    /// Hands events over, their visitors named by id, and returns at once. `done` is called on the log's thread when they are
+    /// on disk; they are folded right after. It must not block.
     ///
     /// # Errors
     /// [`StateError::Busy`], [`StateError::Stopped`], [`StateError::ReadOnly`]; `done` is not called then.
@@ -212,6 +245,16 @@ impl State {
     pub fn digest(&self) -> Result<(u64, Digest)> {
         let (log, folds) = (Arc::clone(&self.log), Arc::clone(&self.folds));
         self.writer()?.between_commits(move || (log.last_offset(), folds.digest()))
+    }
+
+    /// Keeps what is folded now on disk, for the next start; it is done by itself every so often. False when nothing
+    /// changed since the last time.
+    ///
+    /// # Errors
+    /// [`StateError::Database`], [`StateError::Stopped`], [`StateError::ReadOnly`].
+    pub fn checkpoint(&self) -> Result<bool> {
+        self.flush()?;
+        self.folds.checkpoint()
     }
 
     /// Stores events and waits until they are on disk and folded. Not for async threads: see [`State::submit`].
@@ -257,6 +300,15 @@ impl State {
         self.folds.visitor(&self.people.key(id))
     }
 
+    /// Waits until everybody carries the tags and segments that are defined.
+    pub fn label_everybody(&self) {
+        if self.sweeper.is_some() {
+            self.folds.audience.wait();
+        } else {
+            self.folds.label_everybody();
+        }
+    }
+
     /// Visits the stored events from an offset on, as [`EventLog::scan`].
     ///
     /// # Errors
@@ -271,7 +323,7 @@ impl State {
     /// As [`EventLog::scan`].
     pub fn fold_until(&self, until: TimeMs) -> Result<Folds> {
         let folds = Folds::new(Arc::clone(&self.catalogue), Arc::clone(&self.people));
-        rebuild(&*self.log, &folds, until, u64::MAX)?;
+        rebuild(&*self.log, &folds, 1, until, u64::MAX)?;
         Ok(folds)
     }
 
@@ -285,39 +337,56 @@ impl State {
     }
 }
 
-/// Folds what is appended, and makes the derived lists anew: at most once a second, at most a tenth of the time, and
-/// once more when no event comes.
-fn consumer(folds: Arc<Folds>) -> impl FnMut(u64, &[Event]) + Send + 'static {
-    let mut due = Instant::now();
-    move |_, events| {
-        folds.apply(events);
-        let start = Instant::now();
-        if events.is_empty() || start >= due {
-            folds.refresh();
-            due = Instant::now() + IDLE.max(start.elapsed() * 9);
+/// The folds as they are kept in `store`, and what the log has beyond; all of the log where what is kept cannot be used.
+fn take_up(
+    catalogue: &Arc<CatalogueStore>,
+    people: &Arc<People>,
+    log: &dyn EventLog,
+    store: &Arc<dyn StateStore>,
+    bytes: Option<usize>,
+) -> Result<Folds> {
+    let begun = Instant::now();
+    let empty = || Folds::kept(Arc::clone(catalogue), Arc::clone(people), bytes, Arc::clone(store));
+    let mut folds = empty();
+    match folds.restore(log) {
+        Ok(offset) => {
+            let (visitors, seconds) = (folds.visitors(), begun.elapsed().as_secs_f64());
+            tracing::info!(offset, visitors, seconds, "took up the folds as they were kept");
+            folds.settle(people.changes());
+            rebuild(log, &folds, offset + 1, TimeMs::MAX, u64::MAX)?;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the event log is folded from its beginning");
+            store.clear()?;
+            folds = empty();
+            folds.settle(people.changes());
+            rebuild(log, &folds, 1, TimeMs::MAX, u64::MAX)?;
         }
     }
+    Ok(folds)
 }
 
-/// Folds the stored events up to the offset `last` that happened before `until`. Decoding and folding share two threads.
-fn rebuild(log: &dyn EventLog, folds: &Folds, until: TimeMs, last: u64) -> Result<()> {
+/// Folds the stored events from the offset `first` to `last` that happened before `until`. Decoding and folding share two
+/// threads.
+fn rebuild(log: &dyn EventLog, folds: &Folds, first: u64, until: TimeMs, last: u64) -> Result<()> {
     let start = Instant::now();
     let mut events = 0;
-    let (decoded, chunks) = sync_channel::<Vec<Event>>(2);
+    let (decoded, chunks) = sync_channel::<(Vec<Event>, u64)>(2);
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || {
-            log.scan(1, &mut |mut chunk| {
+            log.scan(first, &mut |mut chunk| {
                 let within = chunk.offsets.partition_point(|offset| *offset <= last);
                 let ends = within < chunk.events.len();
                 chunk.events.truncate(within);
+                let reached = chunk.offsets[..within].last().copied().unwrap_or_default();
                 chunk.events.retain(|e| e.time < until);
-                let goes_on = decoded.send(chunk.events).is_ok() && !ends;
+                let goes_on = decoded.send((chunk.events, reached)).is_ok() && !ends;
                 if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })
         });
-        for chunk in chunks {
+        for (chunk, reached) in chunks.iter().filter(|(chunk, _)| !chunk.is_empty()) {
             events += chunk.len();
-            folds.apply(&chunk);
+            folds.apply_to(&chunk, reached);
         }
         reading.join().map_err(|_| StateError::Stopped)?
     })?;

@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use axum::body::Bytes;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 /// A list would be taken for an object by its order, which nobody means.
 const A_LIST: &str = "a list where an object is expected";
@@ -14,7 +14,7 @@ enum Wrong {
 }
 
 /// The path is named: "visitor.id: invalid type ...".
-fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
+fn decode<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Wrong> {
     let Some(first) = text.trim_ascii_start().first() else {
         return Err(Wrong::NotJson("it is empty".to_owned()));
     };
@@ -45,7 +45,7 @@ fn placed(error: serde_path_to_error::Error<serde_json::Error>) -> Wrong {
 ///
 /// # Errors
 /// 400 `malformed_json` when it is not JSON, 422 `wrong_shape` when it is JSON of another shape; both say where.
-pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     decode(body).map_err(|wrong| match wrong {
         Wrong::NotJson(detail) => ApiError::bad_request("malformed_json", format!("the body is not JSON: {detail}")),
         Wrong::Shape(detail) => ApiError::unprocessable("wrong_shape", format!("the body does not fit: {detail}")),
@@ -53,7 +53,7 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 }
 
 /// The non-empty lines of an NDJSON body with their numbers from 0, each decoded on its own.
-pub fn lines<T: DeserializeOwned>(body: &Bytes) -> impl Iterator<Item = (usize, Result<T, String>)> {
+pub fn lines<'a, T: Deserialize<'a>>(body: &'a Bytes) -> impl Iterator<Item = (usize, Result<T, String>)> {
     body.split(|&byte| byte == b'\n')
         .filter(|line| !line.trim_ascii().is_empty())
         .enumerate()
@@ -64,7 +64,7 @@ pub fn lines<T: DeserializeOwned>(body: &Bytes) -> impl Iterator<Item = (usize, 
 ///
 /// # Errors
 /// Where it does not fit, and how.
-pub fn value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
+pub fn value<'a, T: Deserialize<'a>>(value: &'a serde_json::Value) -> Result<T, String> {
     if value.is_array() {
         return Err(A_LIST.to_owned());
     }

@@ -18,6 +18,7 @@ mod scenarios;
 mod segments;
 mod tags;
 mod visitors;
+mod wire;
 
 pub use openapi::ApiDoc;
 

@@ -72,6 +72,8 @@ pub struct Audience {
     rfm: ArcSwap<Rfm>,
     tagged: RwLock<FxHashMap<Arc<str>, RoaringBitmap>>,
     inside: RwLock<FxHashMap<Arc<str>, RoaringBitmap>>,
+    /// Whose labels are in the bitmaps: those of a visitor as kept on disk are not yet.
+    counted: RwLock<RoaringBitmap>,
     progress: Mutex<Progress>,
     changed: Condvar,
     pub(crate) trends: ArcSwap<SegmentTrends>,
@@ -211,15 +213,23 @@ impl Audience {
         let labels = rules.label(&batch, &keys, people);
         let mut changed = Vec::new();
         let (mut tagged, mut inside) = (Moves::default(), Moves::default());
+        let mut counted = self.counted.write();
         for (one, (tags, segments)) in crowd.iter().zip(labels) {
             let visitor = &one.visitor;
-            if visitor.tags == tags && visitor.segments == segments {
-                continue;
+            let first = counted.insert(one.number);
+            let same = visitor.tags == tags && visitor.segments == segments;
+            if first {
+                tagged.note(one.number, &[], &tags);
+                inside.note(one.number, &[], &segments);
+            } else if !same {
+                tagged.note(one.number, &visitor.tags, &tags);
+                inside.note(one.number, &visitor.segments, &segments);
             }
-            tagged.note(one.number, &visitor.tags, &tags);
-            inside.note(one.number, &visitor.segments, &segments);
-            changed.push(Relabelled { key: Arc::clone(&one.key), tags, segments });
+            if !same {
+                changed.push(Relabelled { key: Arc::clone(&one.key), tags, segments });
+            }
         }
+        drop(counted);
         tagged.apply(&mut self.tagged.write());
         inside.apply(&mut self.inside.write());
         changed
@@ -227,6 +237,7 @@ impl Audience {
 
     /// Forgets a visitor's number.
     pub(crate) fn forget(&self, number: u32) {
+        self.counted.write().remove(number);
         for bitmaps in [&self.tagged, &self.inside] {
             bitmaps.write().values_mut().for_each(|bitmap| {
                 bitmap.remove(number);

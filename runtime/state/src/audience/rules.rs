@@ -72,6 +72,22 @@ impl Rules {
         self.tags.is_empty() && self.segments.is_empty()
     }
 
+    /// True when time alone may change who carries what: then everybody is looked at now and then.
+    pub fn follow_time(&self) -> bool {
+        let tag = |rule: &TagRule| match rule {
+            TagRule::Base { of } | TagRule::Layered { of, .. } => moves(of),
+            TagRule::Combined { when } => when.columns().iter().any(|column| moves(column)),
+            // shares fade alike
+            TagRule::Preference { .. } => false,
+            TagRule::Code { .. } => true,
+        };
+        let segment = |rule: &SegmentRule| match rule {
+            SegmentRule::When(when) => when.columns().iter().any(|column| moves(column)),
+            SegmentRule::Listed(_) => false,
+        };
+        self.tags.iter().any(|defined| tag(&defined.tag.rule)) || self.segments.iter().any(|one| segment(&one.rule))
+    }
+
     /// The tags and segments of each visitor of a batch; `keys` are theirs.
     pub fn label(&self, batch: &Batch<'_>, keys: &[Arc<str>], people: &People) -> Vec<(Texts, Texts)> {
         let built_in = |tags: &Texts| tags.iter().filter(|tag| built_in(tag)).map(Arc::clone).collect();
@@ -117,6 +133,13 @@ impl Rules {
         }
         tags.into_iter().zip(segments).collect()
     }
+}
+
+/// Columns that change while nothing happens: with the clock, or with what others do.
+fn moves(column: &str) -> bool {
+    let name = column.strip_prefix("visitor.").unwrap_or(column);
+    let fading = ["activity", "orders_90d", "spend_90d", "recency", "frequency", "monetary", "rfm"];
+    name.starts_with("days_since_") || fading.contains(&name)
 }
 
 /// Columns read once a batch, but for those that change while it is labelled.

@@ -1,4 +1,5 @@
-//! The thread that goes over everybody: after a change of definitions, and now and then because time passes.
+//! The thread that goes over everybody: after a change of definitions, and now and then where time alone makes a
+//! condition true.
 
 use super::SegmentTrends;
 use super::rfm::Buyers;
@@ -74,14 +75,19 @@ fn run(folds: &Folds, stop: &AtomicBool) {
             return;
         }
         let begun = Instant::now();
-        sweep(folds, stop);
+        let moves = audience.rules.load().follow_time();
+        if moves || !audience.progress.lock().finished {
+            sweep(folds, stop);
+        } else {
+            audience.trends.store(Arc::new(trend(folds)));
+        }
         due = Instant::now() + EVERY.max(begun.elapsed() * 19);
     }
 }
 
 impl Folds {
-    /// Labels everybody before it returns: when a server starts, and in a view, which no thread goes over.
-    pub fn label_everybody(&self) {
+    /// Labels everybody before it returns: in a view, which no thread goes over.
+    pub(crate) fn label_everybody(&self) {
         sweep(self, &AtomicBool::new(false));
     }
 }
@@ -117,7 +123,7 @@ fn sweep(folds: &Folds, stop: &AtomicBool) {
     }
 }
 
-/// What is trending in each segment, from what its members did lately.
+/// What is trending in each segment, from what its members did lately: those in memory, which are the ones who did.
 fn trend(folds: &Folds) -> SegmentTrends {
     let audience = &folds.audience;
     let catalogue = folds.catalogue();
@@ -127,7 +133,7 @@ fn trend(folds: &Folds) -> SegmentTrends {
         let mut trend = Trend::default();
         let mut events = 0;
         let members = audience.members(&segment.name, TREND_MEMBERS);
-        for one in folds.crowd.of(&members) {
+        for one in folds.crowd.at_hand(&members) {
             for seen in one.visitor.recent.iter().take_while(|seen| seen.time >= since) {
                 let weight = trends::interest(seen.kind);
                 if weight > 0.0 {

@@ -161,6 +161,17 @@ impl CatalogueStore {
         rows
     }
 
+    /// The symbol of each text, in order, added where new.
+    pub(crate) fn intern(&self, texts: &[String]) -> Vec<u32> {
+        let _turn = self.db.lock();
+        let mut symbols = Vec::new();
+        self.swap(|next| {
+            symbols = texts.iter().map(|text| next.symbols.intern(text)).collect();
+            false
+        });
+        symbols
+    }
+
     /// Stores checked items, then shows them. The caller holds the lock.
     fn commit(&self, db: &mut Connection, mut items: Vec<Item>) -> Result<()> {
         if items.is_empty() {

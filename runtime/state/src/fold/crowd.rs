@@ -1,7 +1,8 @@
-//! All visitors: snapshots by key, each with a number that bitmaps know them by.
+//! All visitors: snapshots by key, each with a number that bitmaps and the disk know them by.
 //!
-//! With a [`Room`], those who were not needed lately are packed away to disk when they do not fit: of them a key and a number
-//! stay in memory. They are read where they are, and come back when they change.
+//! With a [`Room`], who was not needed lately is let go of when they do not fit: of them a key and a number stay in memory.
+//! They are read where they are kept, and come back when they change. Only who is kept as they are now can go, so what
+//! changed is kept (`checkpoint.rs`) whenever it takes much of the room.
 
 use super::cold::Cold;
 use super::packed::weight;
@@ -11,9 +12,8 @@ use qianmian_core::Visitor;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::cmp::Reverse;
 use std::hash::Hasher;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Visitors are spread over so many maps by a hash of their key: any few of them are a fair sample of all.
 pub(crate) const SHARDS: usize = 64;
@@ -25,16 +25,22 @@ struct Shard {
     bytes: usize,
     /// Rises each time room is made.
     round: u32,
+    /// Numbers of those who changed since the last cut.
+    changed: Vec<u32>,
+    /// There was nobody to let go of when so much was kept.
+    full_at: Option<u32>,
 }
 
 struct Known {
     number: u32,
-    /// None while packed away.
+    /// None while they are on disk only.
     visitor: Option<Arc<Visitor>>,
-    /// About the bytes of the visitor; 0 while packed away.
+    /// About the bytes of the visitor; 0 while they are on disk only.
     bytes: usize,
     /// The round of its map in which it was last looked at.
     used: AtomicU32,
+    /// Which cut the last change is part of; 0 before the first.
+    changed: u32,
 }
 
 /// A visitor among others.
@@ -45,30 +51,46 @@ pub(crate) struct Numbered {
     pub visitor: Arc<Visitor>,
 }
 
-/// How much memory visitors may take, and where the others go.
+/// How much memory visitors may take, and where they are kept.
 pub(crate) struct Room {
-    cold: Cold,
+    pub cold: Arc<Cold>,
     /// About the bytes of one map's visitors.
     each: usize,
 }
 
 impl Room {
-    /// For about so many bytes of visitors, with the others in the data folder.
-    ///
-    /// # Errors
-    /// As [`Cold::new`].
-    pub fn new(bytes: usize, data: &Path) -> Result<Self> {
-        Ok(Self { cold: Cold::new(data)?, each: bytes / SHARDS })
+    /// For about so many bytes of visitors; without a number, for all.
+    pub fn new(bytes: Option<usize>, cold: Arc<Cold>) -> Self {
+        Self { cold, each: bytes.map_or(usize::MAX, |bytes| bytes / SHARDS) }
     }
+}
+
+/// Who changed since the last cut.
+#[derive(Default)]
+pub(crate) struct Cut {
+    /// Which cut it is, from 1.
+    pub number: u32,
+    pub changed: Vec<Numbered>,
+    /// Numbers of those who are gone.
+    pub gone: Vec<u32>,
+    /// No visitor had this number or a higher one.
+    pub next: u32,
 }
 
 pub(crate) struct Crowd {
     shards: Vec<RwLock<Shard>>,
-    /// Keys by number; numbers are never used twice while the process lives.
+    /// Keys by number; numbers are never used twice.
     keys: RwLock<Vec<Option<Arc<str>>>>,
     unknown: Arc<Visitor>,
     room: Option<Room>,
     lost: AtomicU64,
+    /// The cut that changes are part of now, and the last one that is kept.
+    cut: AtomicU32,
+    kept: AtomicU32,
+    /// About the bytes of all in memory, and of those who changed since the last cut.
+    bytes: AtomicUsize,
+    fresh: AtomicUsize,
+    gone: RwLock<Vec<u32>>,
 }
 
 impl Default for Crowd {
@@ -78,10 +100,20 @@ impl Default for Crowd {
 }
 
 impl Crowd {
-    /// Nobody yet; without a room all stay in memory.
+    /// Nobody yet; without a room all stay in memory, and nobody is kept.
     pub fn new(room: Option<Room>) -> Self {
-        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
-        Self { shards, keys: RwLock::default(), unknown: Arc::default(), room, lost: AtomicU64::new(0) }
+        Self {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            keys: RwLock::default(),
+            unknown: Arc::default(),
+            room,
+            lost: AtomicU64::new(0),
+            cut: AtomicU32::new(1),
+            kept: AtomicU32::new(0),
+            bytes: AtomicUsize::new(0),
+            fresh: AtomicUsize::new(0),
+            gone: RwLock::default(),
+        }
     }
 
     fn shard(&self, key: &str) -> &RwLock<Shard> {
@@ -90,17 +122,49 @@ impl Crowd {
         &self.shards[(hasher.finish() >> 32) as usize % SHARDS]
     }
 
-    /// The visitor, or the unknown one.
+    /// The visitor, or the unknown one. Who is read from disk stays, where there is room.
     pub fn get(&self, key: &str) -> Arc<Visitor> {
-        let shard = self.shard(key).read();
-        let Some(known) = shard.known.get(key) else { return self.unknown() };
-        known.used.store(shard.round, Ordering::Relaxed);
-        self.look(known).unwrap_or_else(|| self.unknown())
+        let number = {
+            let shard = self.shard(key).read();
+            let Some(known) = shard.known.get(key) else { return self.unknown() };
+            known.used.store(shard.round, Ordering::Relaxed);
+            match &known.visitor {
+                Some(visitor) => return Arc::clone(visitor),
+                None => known.number,
+            }
+        };
+        let read = self.read(number);
+        let mut shard = self.shard(key).write();
+        let Shard { known, bytes, round, .. } = &mut *shard;
+        let Some(one) = known.get_mut(key).filter(|one| one.number == number) else { return self.unknown() };
+        if let Some(visitor) = &one.visitor {
+            return Arc::clone(visitor);
+        }
+        let Some(visitor) = read.map_or_else(|error| self.lose(&error), |visitor| Some(Arc::new(visitor))) else {
+            return self.unknown();
+        };
+        let own = weight(&visitor);
+        if self.room.as_ref().is_some_and(|room| *bytes + own <= room.each - room.each / 8) {
+            *one.used.get_mut() = *round;
+            one.visitor = Some(Arc::clone(&visitor));
+            self.weigh(&mut one.bytes, bytes, own);
+        }
+        visitor
     }
 
-    /// Somebody, read from disk where they are packed away; none when they cannot be read.
-    fn look(&self, known: &Known) -> Option<Arc<Visitor>> {
-        known.visitor.as_ref().map(Arc::clone).or_else(|| self.packed(known.number).map(Arc::new))
+    /// Somebody as they are now; none when they are gone, or cannot be read. The shard is not held while they are read.
+    fn look(&self, key: &str) -> Option<Arc<Visitor>> {
+        let at_hand = || {
+            let shard = self.shard(key).read();
+            let known = shard.known.get(key)?;
+            Some((known.number, known.visitor.as_ref().map(Arc::clone)))
+        };
+        let (number, visitor) = at_hand()?;
+        match visitor.map_or_else(|| self.read(number).map(Arc::new), Ok) {
+            Ok(visitor) => Some(visitor),
+            // they may have come back, or gone, meanwhile
+            Err(error) => at_hand()?.1.or_else(|| self.lose(&error)),
+        }
     }
 
     pub fn unknown(&self) -> Arc<Visitor> {
@@ -111,14 +175,21 @@ impl Crowd {
         self.shards.iter().map(|shard| shard.read().known.len()).sum()
     }
 
-    /// Visitors that could not be read back: they begin anew, until the log is folded again at the next start.
+    /// Visitors that could not be read back: they begin anew, until the log is folded from its beginning.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
     /// About the bytes of the visitors in memory.
     pub fn bytes(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().bytes).sum()
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// About the bytes in memory, of those the part that changed since the last cut, and how many there may be; nothing
+    /// where there is no limit.
+    pub fn pressure(&self) -> Option<(usize, usize, usize)> {
+        let each = self.room.as_ref().map(|room| room.each).filter(|each| *each < usize::MAX)?;
+        Some((self.bytes(), self.fresh.load(Ordering::Relaxed), each * SHARDS))
     }
 
     /// The keys of these numbers, where they are still there.
@@ -127,20 +198,30 @@ impl Crowd {
         numbers.filter_map(|number| keys.get(number as usize).cloned().flatten()).collect()
     }
 
-    /// Those of these numbers who are still there. Who is packed away stays so.
+    /// Those of these numbers who are still there. Who is on disk only stays so.
     pub fn of(&self, numbers: &[u32]) -> Vec<Numbered> {
-        // names first: whoever makes a visitor holds a shard and then wants the names
-        let keys: Vec<(u32, Arc<str>)> = {
-            let keys = self.keys.read();
-            let known = |number: &u32| Some((*number, keys.get(*number as usize)?.clone()?));
-            numbers.iter().filter_map(known).collect()
-        };
+        self.named(numbers)
+            .into_iter()
+            .filter_map(|(number, key)| {
+                let visitor = self.look(&key)?;
+                Some(Numbered { number, key, visitor })
+            })
+            .collect()
+    }
+
+    /// Those of these numbers who are in memory.
+    pub fn at_hand(&self, numbers: &[u32]) -> Vec<Numbered> {
         let one = |(number, key): (u32, Arc<str>)| {
-            let shard = self.shard(&key).read();
-            let visitor = self.look(shard.known.get(&key)?)?;
+            let visitor = self.shard(&key).read().known.get(&key)?.visitor.as_ref().map(Arc::clone)?;
             Some(Numbered { number, key, visitor })
         };
-        keys.into_iter().filter_map(one).collect()
+        self.named(numbers).into_iter().filter_map(one).collect()
+    }
+
+    /// Names first: whoever makes a visitor holds a shard and then wants the names.
+    fn named(&self, numbers: &[u32]) -> Vec<(u32, Arc<str>)> {
+        let keys = self.keys.read();
+        numbers.iter().filter_map(|number| Some((*number, keys.get(*number as usize)?.clone()?))).collect()
     }
 
     /// The numbers of everybody in one shard, ascending.
@@ -150,15 +231,14 @@ impl Crowd {
         numbers
     }
 
-    /// Forgets a visitor; returns the number they had.
+    /// Forgets a visitor; returns the number they had. From the disk they go with the next cut.
     pub fn remove(&self, key: &str) -> Option<u32> {
         let mut shard = self.shard(key).write();
         let known = shard.known.remove(key)?;
         shard.bytes -= known.bytes;
-        if let Some(room) = &self.room
-            && let Err(error) = room.cold.remove(known.number)
-        {
-            tracing::error!(%error, "a visitor who was packed away is not removed from disk before the next start");
+        self.bytes.fetch_sub(known.bytes, Ordering::Relaxed);
+        if self.room.is_some() {
+            self.gone.write().push(known.number);
         }
         self.keys.write()[known.number as usize] = None;
         Some(known.number)
@@ -167,40 +247,68 @@ impl Crowd {
     /// Changes a visitor, made when unknown; returns their number. A request that holds the old one keeps it.
     pub fn edit(&self, key: &str, change: impl FnOnce(&mut Visitor)) -> u32 {
         let mut shard = self.shard(key).write();
-        let Shard { known, bytes, round } = &mut *shard;
-        let one = match known.get_mut(key) {
-            Some(one) => one,
+        let shard = &mut *shard;
+        let number = match shard.known.get_mut(key) {
+            Some(one) => self.alter(one, &mut shard.bytes, shard.round, &mut shard.changed, change),
             None => {
-                let (key, used) = (Arc::from(key), AtomicU32::new(*round));
-                let new = Known { number: self.number(&key), visitor: Some(Arc::default()), bytes: 0, used };
-                known.entry(key).or_insert(new)
+                let (key, used): (Arc<str>, _) = (key.into(), AtomicU32::new(shard.round));
+                let number = self.number(&key);
+                let mut one = Known { number, visitor: Some(Arc::default()), bytes: 0, used, changed: 0 };
+                self.alter(&mut one, &mut shard.bytes, shard.round, &mut shard.changed, change);
+                shard.known.insert(key, one);
+                number
             }
         };
-        self.alter(one, *round, bytes, change);
-        let number = one.number;
-        self.make_room(&mut shard);
+        self.make_room(shard);
         number
     }
 
     /// Changes a visitor who is there.
     pub fn change(&self, key: &str, change: impl FnOnce(&mut Visitor)) {
         let mut shard = self.shard(key).write();
-        let Shard { known, bytes, round } = &mut *shard;
-        let Some(one) = known.get_mut(key) else { return };
-        self.alter(one, *round, bytes, change);
-        self.make_room(&mut shard);
+        let shard = &mut *shard;
+        let Some(one) = shard.known.get_mut(key) else { return };
+        self.alter(one, &mut shard.bytes, shard.round, &mut shard.changed, change);
+        self.make_room(shard);
     }
 
-    /// Changes somebody, brought back where they were packed away, and counts what they take in `bytes`.
-    fn alter(&self, one: &mut Known, round: u32, bytes: &mut usize, change: impl FnOnce(&mut Visitor)) {
+    /// Changes somebody, brought back where they are on disk only, and counts what they take; returns their number.
+    fn alter(
+        &self,
+        one: &mut Known,
+        bytes: &mut usize,
+        round: u32,
+        changed: &mut Vec<u32>,
+        change: impl FnOnce(&mut Visitor),
+    ) -> u32 {
         *one.used.get_mut() = round;
-        let visitor = one.visitor.get_or_insert_with(|| Arc::new(self.packed(one.number).unwrap_or_default()));
+        let visitor = match &mut one.visitor {
+            Some(visitor) => visitor,
+            none => {
+                let read = self.read(one.number);
+                let read = read.map_or_else(|error| self.lose(&error), |visitor| Some(Arc::new(visitor)));
+                none.insert(read.unwrap_or_default())
+            }
+        };
         change(Arc::make_mut(visitor));
         if self.room.is_some() {
-            let now = weight(visitor);
-            *bytes = *bytes - one.bytes + now;
-            one.bytes = now;
+            let own = weight(visitor);
+            self.weigh(&mut one.bytes, bytes, own);
+            let cut = self.cut.load(Ordering::Relaxed);
+            if one.changed != cut {
+                one.changed = cut;
+                changed.push(one.number);
+                self.fresh.fetch_add(own, Ordering::Relaxed);
+            }
         }
+        one.number
+    }
+
+    /// Counts what one takes now.
+    fn weigh(&self, one: &mut usize, shard: &mut usize, now: usize) {
+        *shard = *shard - *one + now;
+        self.bytes.fetch_add(now.wrapping_sub(*one), Ordering::Relaxed);
+        *one = now;
     }
 
     /// The next number, of a new key.
@@ -211,49 +319,108 @@ impl Crowd {
         u32::try_from(keys.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// The visitor as packed away. One that cannot be read is counted and told.
-    fn packed(&self, number: u32) -> Option<Visitor> {
-        match self.room.as_ref()?.cold.get(number) {
-            Ok(visitor) => Some(visitor),
-            Err(error) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "a visitor begins anew: restart the server, and the log is folded again");
-                None
-            }
+    fn read(&self, number: u32) -> Result<Visitor> {
+        match &self.room {
+            Some(room) => room.cold.get(number),
+            // without a room nobody is on disk only
+            None => Ok(Visitor::default()),
         }
     }
 
-    /// Packs away who was not used for longest, until an eighth of the room is free.
+    /// One that cannot be read is counted and told.
+    fn lose(&self, error: &crate::StateError) -> Option<Arc<Visitor>> {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(%error, "a visitor begins anew: remove folds.db and restart, and the log is folded again");
+        None
+    }
+
+    /// Somebody as they were kept; without a visitor they stay on disk.
+    pub fn restore(&self, number: u32, key: Arc<str>, visitor: Option<Visitor>) {
+        let mut keys = self.keys.write();
+        let len = keys.len().max(number as usize + 1);
+        keys.resize(len, None);
+        keys[number as usize] = Some(Arc::clone(&key));
+        drop(keys);
+        let mut shard = self.shard(&key).write();
+        let visitor = visitor.map(Arc::new);
+        let bytes = visitor.as_deref().map_or(0, weight);
+        shard.bytes += bytes;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let used = AtomicU32::new(shard.round);
+        shard.known.insert(key, Known { number, visitor, bytes, used, changed: 0 });
+    }
+
+    /// Numbers below were given to others before.
+    pub fn reserve(&self, next: u32) {
+        let mut keys = self.keys.write();
+        let len = keys.len().max(next as usize);
+        keys.resize(len, None);
+    }
+
+    /// Who changed since the last cut; with `all`, since the last one that is kept. Nobody may change meanwhile.
+    pub fn cut(&self, all: bool) -> Cut {
+        let number = self.cut.fetch_add(1, Ordering::Relaxed);
+        self.fresh.store(0, Ordering::Relaxed);
+        let kept = self.kept.load(Ordering::Relaxed);
+        let mut changed = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.write();
+            let numbers = std::mem::take(&mut shard.changed);
+            let mut push = |key: &Arc<str>, one: &Known| {
+                if let Some(visitor) = &one.visitor {
+                    changed.push(Numbered { number: one.number, key: Arc::clone(key), visitor: Arc::clone(visitor) });
+                }
+            };
+            if all {
+                shard.known.iter().filter(|(_, one)| one.changed > kept).for_each(|(key, one)| push(key, one));
+            } else {
+                let keys = self.keys.read();
+                let there = numbers.iter().filter_map(|number| keys[*number as usize].as_ref());
+                there.filter_map(|key| Some((key, shard.known.get(key)?))).for_each(|(key, one)| push(key, one));
+            }
+        }
+        // in the order of their places on disk
+        changed.sort_unstable_by_key(|one| one.number);
+        let next = self.keys.read().len() as u32;
+        Cut { number, changed, gone: std::mem::take(&mut self.gone.write()), next }
+    }
+
+    /// A cut is kept: whoever has not changed since may be let go of.
+    pub fn keep(&self, cut: u32) {
+        self.kept.store(cut, Ordering::Relaxed);
+        if self.room.as_ref().is_some_and(|room| room.each < usize::MAX) {
+            self.shards.iter().for_each(|shard| self.make_room(&mut shard.write()));
+        }
+    }
+
+    /// A cut could not be kept: the next one takes its place, with all.
+    pub fn put_back(&self, cut: &mut Cut) {
+        self.gone.write().append(&mut cut.gone);
+    }
+
+    /// Lets go of who was not used for longest, until an eighth of the room is free.
     fn make_room(&self, shard: &mut Shard) {
         let Some(room) = &self.room else { return };
-        if shard.bytes <= room.each {
+        let kept = self.kept.load(Ordering::Relaxed);
+        if shard.bytes <= room.each || shard.full_at == Some(kept) {
             return;
         }
         shard.round = shard.round.wrapping_add(1);
-        let warm = shard.known.iter().filter(|(_, one)| one.visitor.is_some());
         let idle = |one: &Known| shard.round.wrapping_sub(one.used.load(Ordering::Relaxed));
-        let mut warm: Vec<(u32, usize, Arc<str>)> =
-            warm.map(|(key, one)| (idle(one), one.bytes, Arc::clone(key))).collect();
-        warm.sort_unstable_by_key(|one| Reverse(one.0));
-        let mut over = shard.bytes - (room.each - room.each / 8);
-        warm.retain(|(_, bytes, _)| {
-            let leaves = over > 0;
-            over = over.saturating_sub(*bytes);
-            leaves
-        });
-        let leaving = warm.iter().filter_map(|(.., key)| shard.known.get(key));
-        let leaving: Vec<(u32, &Visitor)> =
-            leaving.filter_map(|one| Some((one.number, one.visitor.as_deref()?))).collect();
-        if let Err(error) = room.cold.put(&leaving) {
-            tracing::error!(%error, "visitors stay in memory beyond their room");
-            return;
-        }
-        for (.., key) in warm {
-            if let Some(one) = shard.known.get_mut(&key) {
+        let free = shard.known.values().filter(|one| one.visitor.is_some() && one.changed <= kept);
+        let mut free: Vec<(u32, u32)> = free.map(|one| (idle(one), one.number)).collect();
+        free.sort_unstable_by_key(|one| Reverse(one.0));
+        let keys = self.keys.read();
+        for key in free.iter().filter_map(|(_, number)| keys[*number as usize].as_ref()) {
+            if shard.bytes <= room.each - room.each / 8 {
+                return;
+            }
+            if let Some(one) = shard.known.get_mut(key) {
                 one.visitor = None;
-                shard.bytes -= std::mem::take(&mut one.bytes);
+                self.weigh(&mut one.bytes, &mut shard.bytes, 0);
             }
         }
+        shard.full_at = Some(kept);
     }
 }
 
@@ -275,10 +442,25 @@ mod tests {
         assert_eq!(crowd.len(), 2);
     }
 
+    /// Keeps a cut as a checkpoint does.
+    fn keep(crowd: &Crowd, cold: &Cold) {
+        let cut = crowd.cut(false);
+        let names = cold.names.read();
+        cold.store
+            .change(&mut |put| {
+                cut.gone.iter().try_for_each(|number| put(Cold::cell(*number), None))?;
+                let mut all = cut.changed.iter();
+                all.try_for_each(|one| put(Cold::cell(one.number), Some(&Cold::pack(&names, &one.key, &one.visitor))))
+            })
+            .unwrap();
+        crowd.keep(cut.number);
+    }
+
     #[test]
-    fn who_has_no_room_is_packed_away_and_comes_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let (roomy, tight) = (Crowd::default(), Crowd::new(Some(Room::new(SHARDS * 4_000, dir.path()).unwrap())));
+    fn who_has_no_room_is_let_go_and_comes_back() {
+        let cold = Arc::new(Cold::new(Arc::new(crate::SqliteStore::open(None).unwrap())));
+        let limit = SHARDS * 4_000;
+        let (roomy, tight) = (Crowd::default(), Crowd::new(Some(Room::new(Some(limit), Arc::clone(&cold)))));
         for round in 1..=4i64 {
             for n in 0..2_000 {
                 let change = |visitor: &mut Visitor| {
@@ -289,9 +471,14 @@ mod tests {
                 let key = format!("v{}", n * 7 % 2_000);
                 assert_eq!(roomy.edit(&key, change), tight.edit(&key, change));
                 assert!(round == 1 || tight.get(&format!("v{n}")).events >= 1);
+                if n % 100 == 0 {
+                    keep(&tight, &cold);
+                }
             }
+            assert!(tight.pressure().is_some_and(|(all, fresh, _)| fresh > 0 && fresh <= all));
+            keep(&tight, &cold);
+            assert!(tight.bytes() <= limit, "{} bytes", tight.bytes());
         }
-        assert!(tight.bytes() <= SHARDS * 4_000, "{} bytes", tight.bytes());
         assert_eq!((tight.len(), tight.lost()), (2_000, 0));
         let all: Vec<u32> = (0..SHARDS).flat_map(|shard| tight.numbers(shard)).collect();
         let bytes = tight.bytes();
@@ -299,10 +486,33 @@ mod tests {
             assert_eq!(format!("{:?}", one.visitor), format!("{:?}", roomy.get(&one.key)));
         }
         assert_eq!(tight.bytes(), bytes, "a look at everybody brings nobody back");
+        assert!(tight.at_hand(&all).len() < 2_000);
         for n in 0..2_000 {
             assert!(tight.remove(&format!("v{n}")).is_some());
         }
+        keep(&tight, &cold);
         assert_eq!((tight.len(), tight.bytes()), (0, 0));
         assert!(tight.get("v1").is_unknown());
+        assert!(cold.get(0).is_err(), "gone from the disk too");
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_part_of_the_next_cut() {
+        let cold = Arc::new(Cold::new(Arc::new(crate::SqliteStore::open(None).unwrap())));
+        let crowd = Crowd::new(Some(Room::new(None, cold)));
+        let bump = |visitor: &mut Visitor| visitor.events += 1;
+        let numbers = ["a", "b", "c"].map(|key| crowd.edit(key, bump));
+        assert_eq!(numbers, [0, 1, 2]);
+        crowd.remove("b");
+        let mut failed = crowd.cut(false);
+        assert_eq!((failed.changed.len(), &failed.gone[..], failed.next), (2, &[1][..], 3));
+        crowd.put_back(&mut failed);
+        crowd.edit("a", bump);
+        let all = crowd.cut(true);
+        let numbers: Vec<u32> = all.changed.iter().map(|one| one.number).collect();
+        assert_eq!((numbers, all.gone), (vec![0, 2], vec![1]));
+        crowd.keep(all.number);
+        crowd.edit("c", bump);
+        assert_eq!(crowd.cut(false).changed.len(), 1);
     }
 }

@@ -25,7 +25,8 @@ pub struct Decayed {
 }
 
 impl Decayed {
-    /// Adds `weight` that happened at `time`. A late event is added at what is left of it by now.
+    /// Adds `weight` that happened at `time`. A late event is added at what is left of it by now. A weight below 0 takes out
+    /// what was added before; less than nothing is never left.
     pub fn add(&mut self, weight: f64, time: TimeMs, half_life: f64) {
         if time >= self.at {
             self.value = self.value * fade(days(time, self.at), half_life) + weight;
@@ -33,11 +34,17 @@ impl Decayed {
         } else {
             self.value += weight * fade(days(self.at, time), half_life);
         }
+        self.value = self.value.max(0.0);
     }
 
     /// All of it, to compare with.
     pub(crate) fn bits(&self) -> [u64; 2] {
         [self.value.to_bits(), self.at.cast_unsigned()]
+    }
+
+    /// From [`Self::bits`].
+    pub(crate) fn from_bits([value, at]: [u64; 2]) -> Self {
+        Self { value: f64::from_bits(value), at: at.cast_signed() }
     }
 
     /// The value at `now`; a `now` before the last event reads the value as of that event.
@@ -54,6 +61,14 @@ pub(crate) fn landmark_add(mark: f64, weight: f64, time: TimeMs, half_life: f64)
     let new = weight.log2() + time as f64 / DAY_MS as f64 / half_life;
     let (high, low) = if new > mark { (new, mark) } else { (mark, new) };
     if low == f64::NEG_INFINITY { high } else { high + (low - high).exp2().ln_1p() / std::f64::consts::LN_2 }
+}
+
+/// What is left of a number made by [`landmark_add`] without one of its weights; nothing where that was all of it.
+pub(crate) fn landmark_take(mark: f64, weight: f64, time: TimeMs, half_life: f64) -> f64 {
+    let gone = weight.log2() + time as f64 / DAY_MS as f64 / half_life;
+    let left = 1.0 - (gone - mark).exp2();
+    // what rounding leaves is no weight
+    if left < 1e-9 { f64::NEG_INFINITY } else { mark + left.log2() }
 }
 
 /// log2 of the value at `now` of a number made by [`landmark_add`].
@@ -87,6 +102,10 @@ mod tests {
             count.add(weight, day * DAY_MS, WEEK);
             mark = landmark_add(mark, weight, day * DAY_MS, WEEK);
         }
+        let all = mark;
+        let less = landmark_take(landmark_add(mark, 2.0, 8 * DAY_MS, WEEK), 2.0, 8 * DAY_MS, WEEK);
+        assert!((less - all).abs() < 1e-9, "one out again");
+        assert_eq!(landmark_take(landmark_add(f64::NEG_INFINITY, 3.0, 5, WEEK), 3.0, 5, WEEK), f64::NEG_INFINITY);
         let now = 20 * DAY_MS;
         assert!((landmark_log2(mark, now, WEEK).exp2() - count.read(now, WEEK)).abs() < 1e-9);
     }

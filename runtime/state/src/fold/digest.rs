@@ -48,7 +48,8 @@ impl Folds {
     /// The digest of what is folded now. No event is folded meanwhile.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let writer = self.writer.lock();
+        let mut writer = self.writer.lock();
+        self.merge(&mut writer, true);
         let catalogue = self.catalogue();
         let mut order: Vec<ItemRow> = (0..catalogue.len() as u32).map(ItemRow).collect();
         order.sort_unstable_by(|a, b| catalogue.ids[a.index()].cmp(&catalogue.ids[b.index()]));
@@ -111,7 +112,7 @@ impl Folds {
         for (name, items) in channels {
             sum.text(name);
             for row in order {
-                if let Some(item) = items.get(&row.0) {
+                if let Some(item) = items.get(&row.0).filter(|item| **item != Default::default()) {
                     sum.text(&catalogue.ids[row.index()]);
                     let counts = [item.impressions, item.views, item.carts, item.orders];
                     counts.iter().for_each(|count| sum.number(u64::from(*count)));

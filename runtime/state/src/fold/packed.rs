@@ -1,12 +1,14 @@
-//! A visitor as bytes: about a tenth of what they take in memory. Rows and symbols are this process's own.
+//! A visitor as bytes: about a tenth of what they take in memory. Items, categories and brands stand there by the numbers
+//! that outlive the process.
 
+use super::names::Names;
 use crate::bytes::{Reader, put_len, put_text};
 use qianmian_core::{EventKind, Interaction, ItemHistory, ItemRow, TimeMs, Visitor};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// Every field of a visitor.
-pub(super) fn pack(visitor: &Visitor) -> Vec<u8> {
+/// Appends every field of a visitor.
+pub(super) fn pack(visitor: &Visitor, names: &Names, bytes: &mut Vec<u8>) {
     // named one by one, so that a new field is not forgotten here
     let Visitor {
         recent,
@@ -38,15 +40,15 @@ pub(super) fn pack(visitor: &Visitor) -> Vec<u8> {
         region,
         version,
     } = visitor;
-    let mut to = Packer { bytes: Vec::with_capacity(256), base: *last_seen };
+    let mut to = Packer { bytes, base: *last_seen };
     to.bytes.extend_from_slice(&last_seen.to_le_bytes());
     to.all(recent, |to, seen| {
-        to.whole(seen.item.0);
+        to.whole(names.items.kept(seen.item.0));
         to.bytes.push(seen.kind as u8);
         to.time(seen.time);
     });
     to.all(items, |to, (row, history)| {
-        to.whole(row.0);
+        to.whole(names.items.kept(row.0));
         [history.impressions, history.views, history.carts, history.orders].into_iter().for_each(|n| to.whole(n));
         to.float(history.quantity);
         [history.last, history.last_impression, history.last_order, history.first_order]
@@ -60,12 +62,12 @@ pub(super) fn pack(visitor: &Visitor) -> Vec<u8> {
     to.all(order_times, |to, time| to.time(*time));
     for weights in [categories, brands] {
         to.all(weights, |to, (symbol, weight)| {
-            to.whole(*symbol);
+            to.whole(names.symbols.kept(*symbol));
             to.float(*weight);
         });
     }
     to.all(channels, |to, (name, weight)| {
-        put_text(&mut to.bytes, name);
+        put_text(to.bytes, name);
         to.float(*weight);
     });
     to.all(prices, |to, (band, weight)| {
@@ -77,30 +79,31 @@ pub(super) fn pack(visitor: &Visitor) -> Vec<u8> {
         to.float(*weight);
     });
     for names in [tags, segments] {
-        to.all(names, |to, name| put_text(&mut to.bytes, name));
+        to.all(names, |to, name| put_text(to.bytes, name));
     }
-    to.all(attributes, |to, (name, value)| [name, value].into_iter().for_each(|text| put_text(&mut to.bytes, text)));
+    to.all(attributes, |to, (name, value)| [name, value].into_iter().for_each(|text| put_text(to.bytes, text)));
     to.all(attribute_times, |to, (name, time)| {
-        put_text(&mut to.bytes, name);
+        put_text(to.bytes, name);
         to.time(*time);
     });
-    [channel, region].into_iter().for_each(|text| put_text(&mut to.bytes, text));
+    [channel, region].into_iter().for_each(|text| put_text(to.bytes, text));
     to.bytes.extend_from_slice(&version.to_le_bytes());
-    to.bytes
 }
 
 /// The visitor of [`pack`]; `None` for other bytes.
-pub(super) fn unpack(bytes: &[u8]) -> Option<Visitor> {
+pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<Visitor> {
     let mut from = Reader { bytes };
     let last_seen = i64::from_le_bytes(from.array()?);
     let mut from = Unpacker { from, base: last_seen };
+    let item = |from: &mut Unpacker<'_>| names.items.own(from.whole()?).map(ItemRow);
+    let weight = |from: &mut Unpacker<'_>| Some((names.symbols.own(from.whole()?)?, from.float()?));
     let recent = from.all(|from| {
-        let item = ItemRow(from.whole()?);
+        let item = item(from)?;
         let [kind] = from.from.array()?;
         Some(Interaction { item, kind: *EventKind::ALL.get(usize::from(kind))?, time: from.time()? })
     })?;
     let items = from.all(|from| {
-        let row = ItemRow(from.whole()?);
+        let row = item(from)?;
         let (impressions, views, carts, orders) = (from.whole()?, from.whole()?, from.whole()?, from.whole()?);
         let quantity = from.float()?;
         let (last, last_impression, last_order, first_order) = (from.time()?, from.time()?, from.time()?, from.time()?);
@@ -125,8 +128,8 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<Visitor> {
         last_seen,
         last_order,
         order_times: from.all(Unpacker::time)?,
-        categories: from.all(|from| Some((from.whole()?, from.float()?)))?,
-        brands: from.all(|from| Some((from.whole()?, from.float()?)))?,
+        categories: from.all(weight)?,
+        brands: from.all(weight)?,
         channels: from.all(|from| Some((from.text()?, from.float()?)))?,
         prices: from.all(|from| Some((i8::from_le_bytes(from.from.array()?), from.float()?)))?,
         hours: from.all(|from| Some((u8::from_le_bytes(from.from.array()?), from.float()?)))?,
@@ -166,15 +169,15 @@ pub(super) fn weight(visitor: &Visitor) -> usize {
         + texts * 48
 }
 
-struct Packer {
-    bytes: Vec<u8>,
+struct Packer<'a> {
+    bytes: &'a mut Vec<u8>,
     /// Times are written as how far they are from this one.
     base: TimeMs,
 }
 
-impl Packer {
+impl Packer<'_> {
     fn whole(&mut self, n: u32) {
-        put_len(&mut self.bytes, n as usize);
+        put_len(self.bytes, n as usize);
     }
 
     fn float(&mut self, x: f32) {
@@ -183,12 +186,12 @@ impl Packer {
 
     fn time(&mut self, time: TimeMs) {
         let back = self.base.wrapping_sub(time);
-        put_len(&mut self.bytes, ((back << 1) ^ (back >> 63)).cast_unsigned() as usize);
+        put_len(self.bytes, ((back << 1) ^ (back >> 63)).cast_unsigned() as usize);
     }
 
     fn all<I: IntoIterator<IntoIter: ExactSizeIterator>>(&mut self, all: I, mut each: impl FnMut(&mut Self, I::Item)) {
         let all = all.into_iter();
-        put_len(&mut self.bytes, all.len());
+        put_len(self.bytes, all.len());
         all.for_each(|one| each(self, one));
     }
 }
@@ -225,9 +228,19 @@ impl Unpacker<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Numbers;
     use super::*;
     use proptest::prelude::*;
     use std::hash::Hash;
+
+    /// Items, and symbols; an even number.
+    const THINGS: u32 = 1_000;
+
+    fn names() -> Names {
+        // kept under other numbers than they have here
+        let numbers = |step: u32| Numbers::restore((0..THINGS).map(|n| n * step % THINGS).collect());
+        Names { items: numbers(7), symbols: numbers(3) }
+    }
 
     fn weights<K: Hash + Eq>(all: Vec<(K, f32)>) -> FxHashMap<K, f32> {
         all.into_iter().collect()
@@ -235,13 +248,13 @@ mod tests {
 
     prop_compose! {
         fn any_visitor()(
-            recent in proptest::collection::vec((any::<u32>(), 0usize..8, any::<i64>()), 0..6),
-            items in proptest::collection::vec((any::<u32>(), any::<[u32; 4]>(), any::<[i64; 4]>()), 0..6),
+            recent in proptest::collection::vec((0..THINGS, 0usize..8, any::<i64>()), 0..6),
+            items in proptest::collection::vec((0..THINGS, any::<[u32; 4]>(), any::<[i64; 4]>()), 0..6),
             counts in any::<[u32; 5]>(),
             sums in (any::<f64>(), any::<f64>(), -1e9f32..1e9),
             times in any::<[i64; 3]>(),
             order_times in proptest::collection::vec(any::<i64>(), 0..4),
-            interests in proptest::collection::vec((any::<u32>(), 0f32..1e6), 0..5),
+            interests in proptest::collection::vec((0..THINGS, 0f32..1e6), 0..5),
             named in proptest::collection::vec((".{0,9}", 0f32..9.0), 0..4),
             bands in proptest::collection::vec((any::<i8>(), 0f32..9.0), 0..4),
             version in any::<u64>(),
@@ -280,7 +293,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_goes_in_comes_out(visitor in any_visitor()) {
-            let back = unpack(&pack(&visitor)).expect("our own bytes");
+            let (names, mut bytes) = (names(), Vec::new());
+            pack(&visitor, &names, &mut bytes);
+            let back = unpack(&bytes, &names).expect("our own bytes");
             // maps may differ in order, so fields are compared sorted
             let sorted = |v: &Visitor| {
                 let mut items: Vec<_> = v.items.iter().map(|(row, history)| (*row, *history)).collect();
@@ -308,7 +323,7 @@ mod tests {
 
         #[test]
         fn nonsense_is_nobody_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let _ = unpack(&bytes);
+            let _ = unpack(&bytes, &names());
         }
     }
 }

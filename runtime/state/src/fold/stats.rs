@@ -72,40 +72,71 @@ pub(crate) struct Statistics {
     pub totals: Totals,
     /// By channel, then by row.
     pub channels: FxHashMap<Arc<str>, FxHashMap<u32, ChannelStats>>,
+    /// What changed since it was last kept.
+    unkept: Marked,
+}
+
+/// Rows, each once, in the order they were first marked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Marked {
+    rows: Vec<u32>,
+    is: Vec<bool>,
+}
+
+impl Marked {
+    pub fn mark(&mut self, row: u32) {
+        let at = row as usize;
+        if self.is.len() <= at {
+            self.is.resize(at + 1, false);
+        }
+        if !std::mem::replace(&mut self.is[at], true) {
+            self.rows.push(row);
+        }
+    }
+
+    pub fn take(&mut self) -> Vec<u32> {
+        let rows = std::mem::take(&mut self.rows);
+        rows.iter().for_each(|row| self.is[*row as usize] = false);
+        rows
+    }
 }
 
 impl Statistics {
-    /// Counts one event of one item.
-    pub fn add(&mut self, row: u32, kind: EventKind, time: TimeMs) {
+    /// Counts one event of one item; -1 takes it out again.
+    pub fn add(&mut self, row: u32, kind: EventKind, time: TimeMs, by: i32) {
         let (item, totals) = self.item(row);
+        let whole = f64::from(by);
         match kind {
             EventKind::Impression => {
-                item.impressions = item.impressions.saturating_add(1);
-                totals.impressions += 1.0;
+                count(&mut item.impressions, by);
+                totals.impressions += whole;
             }
             EventKind::View | EventKind::Click => {
-                item.views = item.views.saturating_add(1);
-                item.views_1d.add(1.0, time, 1.0);
-                item.views_7d.add(1.0, time, 7.0);
-                totals.views += 1.0;
+                count(&mut item.views, by);
+                item.views_1d.add(whole, time, 1.0);
+                item.views_7d.add(whole, time, 7.0);
+                totals.views += whole;
             }
-            EventKind::Cart => item.carts = item.carts.saturating_add(1),
+            EventKind::Cart => count(&mut item.carts, by),
             EventKind::Purchase => {
-                item.orders = item.orders.saturating_add(1);
-                item.last_order = item.last_order.max(time);
-                item.orders_7d.add(1.0, time, 7.0);
-                item.orders_30d.add(1.0, time, 30.0);
-                item.orders_90d.add(1.0, time, 90.0);
-                totals.orders += 1.0;
+                count(&mut item.orders, by);
+                item.last_order = if item.orders == 0 { 0 } else { item.last_order.max(time) };
+                item.orders_7d.add(whole, time, 7.0);
+                item.orders_30d.add(whole, time, 30.0);
+                item.orders_90d.add(whole, time, 90.0);
+                totals.orders += whole;
             }
             EventKind::Rating | EventKind::Search | EventKind::Custom => {}
         }
     }
 
-    /// Counts one event of some items over a channel.
-    pub fn add_channel(&mut self, channel: &str, rows: impl Iterator<Item = u32>, kind: EventKind) {
+    /// Counts one event of some items over a channel; -1 takes it out again.
+    pub fn add_channel(&mut self, channel: &str, rows: impl Iterator<Item = u32>, kind: EventKind, by: i32) {
+        if matches!(kind, EventKind::Rating | EventKind::Search | EventKind::Custom) {
+            return;
+        }
         if !self.channels.contains_key(channel) {
-            if self.channels.len() >= CHANNELS {
+            if self.channels.len() >= CHANNELS || by < 0 {
                 return;
             }
             self.channels.insert(channel.into(), FxHashMap::default());
@@ -113,30 +144,43 @@ impl Statistics {
         let Some(items) = self.channels.get_mut(channel) else { return };
         for row in rows {
             let item = items.entry(row).or_default();
-            let count = match kind {
+            let counted = match kind {
                 EventKind::Impression => &mut item.impressions,
                 EventKind::View | EventKind::Click => &mut item.views,
                 EventKind::Cart => &mut item.carts,
-                EventKind::Purchase => &mut item.orders,
-                EventKind::Rating | EventKind::Search | EventKind::Custom => continue,
+                _ => &mut item.orders,
             };
-            *count = count.saturating_add(1);
+            count(counted, by);
         }
     }
 
-    /// Counts a visitor's `orders`-th order of an item.
-    pub fn add_buyer(&mut self, row: u32, orders: u32) {
+    /// Counts a visitor's `orders`-th order of an item; -1 takes it out again.
+    pub fn add_buyer(&mut self, row: u32, orders: u32, by: i32) {
         let (item, totals) = self.item(row);
         match orders {
             1 => {
-                item.buyers = item.buyers.saturating_add(1);
-                totals.buyers += 1.0;
+                count(&mut item.buyers, by);
+                totals.buyers += f64::from(by);
             }
             2 => {
-                item.repeat_buyers = item.repeat_buyers.saturating_add(1);
-                totals.repeat_buyers += 1.0;
+                count(&mut item.repeat_buyers, by);
+                totals.repeat_buyers += f64::from(by);
             }
             _ => {}
+        }
+    }
+
+    /// Rows that changed since the last call; with `all`, those there are.
+    pub fn take_unkept(&mut self, all: bool) -> Vec<u32> {
+        let changed = self.unkept.take();
+        if all { (0..self.items.len() as u32).collect() } else { changed }
+    }
+
+    /// An item as it was kept, with its share of channels.
+    pub fn restore(&mut self, row: u32, stats: ItemStats, channels: Vec<(Arc<str>, ChannelStats)>) {
+        *self.item(row).0 = stats;
+        for (channel, stats) in channels {
+            self.channels.entry(channel).or_default().insert(row, stats);
         }
     }
 
@@ -145,6 +189,11 @@ impl Statistics {
         if self.items.len() <= at {
             self.items.resize(at + 1, ItemStats::default());
         }
+        self.unkept.mark(row);
         (&mut self.items[at], &mut self.totals)
     }
+}
+
+fn count(counted: &mut u32, by: i32) {
+    *counted = counted.saturating_add_signed(by);
 }

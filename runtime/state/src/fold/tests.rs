@@ -190,6 +190,7 @@ fn huge_orders_and_histories_stay_bounded() {
     let ids: Vec<String> = (0..1100).map(|i| format!("i{i:04}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     folds.apply(&[event(EventKind::Purchase, day(0), "v", &ids)]);
+    folds.refresh();
     let bought = folds.bought();
     let rows: Vec<u32> = ids.iter().map(|id| row(&folds, id).0).collect();
     for r in &rows {
@@ -251,8 +252,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 #[test]
 fn with_little_memory_the_state_is_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let (roomy, tight) =
-        (Folds::new(shop(), nobody()), Folds::within(shop(), nobody(), 64 * 3_000, dir.path()).unwrap());
+    let store = Arc::new(crate::SqliteStore::open(Some(dir.path())).unwrap());
+    let (roomy, tight) = (Folds::new(shop(), nobody()), Folds::kept(shop(), nobody(), Some(64 * 3_000), store));
     let items = ["tea1", "tea2", "tea3", "cup1", "cup2", "art1", "x", "y"];
     for round in 0..6usize {
         let one = |n: usize| {
@@ -262,12 +263,13 @@ fn with_little_memory_the_state_is_the_same() {
         };
         let events: Vec<Event> = (0..3_000).map(one).collect();
         for folds in [&roomy, &tight] {
-            folds.apply(&events);
+            events.chunks(700).for_each(|events| folds.apply(events));
             folds.refresh();
         }
     }
     assert_eq!(roomy.visitors(), 1_500);
     assert_eq!(roomy.digest(), tight.digest());
+    tight.checkpoint().unwrap();
     let (bytes, lost) = tight.room();
     assert!(bytes <= 64 * 3_000 && lost == 0, "{bytes} bytes, {lost} lost");
     assert_eq!(tight.expire_visitors(i64::MAX), 1_500);

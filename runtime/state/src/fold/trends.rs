@@ -1,6 +1,6 @@
 //! What is popular now: over everything, over one channel or region, and among visitors with one tag.
 
-use super::decay::{WEEK, landmark_add};
+use super::decay::{WEEK, landmark_add, landmark_take};
 use crate::Catalogue;
 use qianmian_core::{EventKind, ItemRow, TimeMs};
 use rustc_hash::FxHashMap;
@@ -29,6 +29,7 @@ pub(crate) struct Trend {
     pub marks: FxHashMap<u32, f64>,
     pub events: u32,
     dirty: bool,
+    unkept: bool,
     /// By kind, and over all kinds last.
     pub lists: [TrendList; 6],
 }
@@ -57,7 +58,21 @@ impl Trend {
             *mark = landmark_add(*mark, weight, time, WEEK);
         }
         self.events = self.events.saturating_add(1);
-        self.dirty = true;
+        (self.dirty, self.unkept) = (true, true);
+    }
+
+    /// Takes out what [`Self::add`] added.
+    fn take(&mut self, rows: &[u32], weight: f64, time: TimeMs) {
+        for row in rows {
+            if let Some(mark) = self.marks.get_mut(row) {
+                *mark = landmark_take(*mark, weight, time, WEEK);
+                if *mark == f64::NEG_INFINITY {
+                    self.marks.remove(row);
+                }
+            }
+        }
+        self.events = self.events.saturating_sub(1);
+        (self.dirty, self.unkept) = (true, true);
     }
 
     pub fn refresh(&mut self, catalogue: &Catalogue) {
@@ -101,6 +116,30 @@ impl Trends {
         all
     }
 
+    /// Visits the scopes that changed since the last call, or all: sort, name, what is counted.
+    pub fn take_unkept(&mut self, all: bool, mut visit: impl FnMut(usize, &str, &Trend)) {
+        if std::mem::take(&mut self.all.unkept) || all {
+            visit(0, "", &self.all);
+        }
+        for (sort, scopes) in self.scopes.iter_mut().enumerate() {
+            for (name, trend) in scopes {
+                if std::mem::take(&mut trend.unkept) || all {
+                    visit(sort + 1, name, trend);
+                }
+            }
+        }
+    }
+
+    /// A scope as it was kept; `None` when there is no such sort.
+    pub fn restore(&mut self, sort: usize, name: &str, events: u32, marks: FxHashMap<u32, f64>) -> Option<()> {
+        let trend = Trend { marks, events, dirty: true, ..Trend::default() };
+        match sort.checked_sub(1) {
+            None => self.all = trend,
+            Some(sort) => drop(self.scopes.get_mut(sort)?.insert(name.into(), trend)),
+        }
+        Some(())
+    }
+
     /// Counts one event of these items for everybody and for the named scopes (empty names are none).
     pub fn add(&mut self, rows: &[u32], weight: f64, time: TimeMs, scopes: &[(Follow, &str)]) {
         self.all.add(rows, weight, time);
@@ -110,6 +149,16 @@ impl Trends {
                 trend.add(rows, weight, time);
             } else if map.len() < MAX_SCOPES {
                 map.entry(Arc::from(*name)).or_default().add(rows, weight, time);
+            }
+        }
+    }
+
+    /// Takes out what [`Self::add`] added.
+    pub fn take(&mut self, rows: &[u32], weight: f64, time: TimeMs, scopes: &[(Follow, &str)]) {
+        self.all.take(rows, weight, time);
+        for (follow, name) in scopes {
+            if let Some(trend) = self.scopes[*follow as usize].get_mut(*name) {
+                trend.take(rows, weight, time);
             }
         }
     }

@@ -10,12 +10,21 @@ mod sqlite;
 mod writer;
 
 pub use sqlite::SqliteLog;
-pub use writer::{Done, IDLE, Writer};
+pub use writer::{Done, Writer};
 
 use crate::error::Result;
 use qianmian_core::{Event, TimeMs};
+use sha2::{Digest, Sha256};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// What an event is called in short: a hash of its id. Collisions must not be constructible, or one sender could silence
+/// another's events.
+pub(crate) fn short_id(id: &str) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&Sha256::digest(id.as_bytes())[..16]);
+    short
+}
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +87,13 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// [`crate::StateError::Database`], [`crate::StateError::ReadOnly`].
     fn scrub(&self) -> Result<bool>;
+
+    /// What the event at an offset was called, in short, erased or not; `None` where the log has none. It tells whether
+    /// something folded up to there was folded from this log.
+    ///
+    /// # Errors
+    /// As [`EventLog::scan`].
+    fn id_at(&self, offset: u64) -> Result<Option<[u8; 16]>>;
 
     /// Number of events, without the erased ones.
     fn len(&self) -> u64;

@@ -5,14 +5,13 @@
 
 use super::mark::Mark;
 use super::rows::{Id, Loaded, Marks, StoredRow, load, mark, open_ids, put, signed};
-use super::{Appended, Chunk, EventLog, codec};
+use super::{Appended, Chunk, EventLog, codec, short_id};
 use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::Mutex;
 use qianmian_core::{Event, TimeMs};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::FxHashSet;
-use sha2::{Digest, Sha256};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -136,7 +135,7 @@ impl EventLog for SqliteLog {
     fn append(&self, batch: &[Event]) -> Result<Appended> {
         let mut write = self.write.lock();
         let WriteSide { db, mark: reached, seen } = write.as_mut().ok_or(StateError::ReadOnly)?;
-        let ids: Vec<Id> = batch.iter().map(|e| hash(&e.id)).collect();
+        let ids: Vec<Id> = batch.iter().map(|e| short_id(&e.id)).collect();
         let accepted: Vec<bool> = ids.iter().map(|id| seen.insert(number(id))).collect();
         let fresh: Vec<usize> = (0..batch.len()).filter(|&i| accepted[i]).collect();
         if fresh.is_empty() {
@@ -260,11 +259,21 @@ impl EventLog for SqliteLog {
     fn scrub(&self) -> Result<bool> {
         let write = self.write.lock();
         let WriteSide { db, .. } = write.as_ref().ok_or(StateError::ReadOnly)?;
-        // older copies of the rows stand in the write-ahead log until it is emptied
-        let busy: i64 = db
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .during("empty the write-ahead log")?;
-        Ok(busy == 0)
+        db::empty_journal(db)
+    }
+
+    fn id_at(&self, offset: u64) -> Result<Option<[u8; 16]>> {
+        let found = self.reading(|db| {
+            db.prepare_cached("SELECT first, ids FROM chunks WHERE first <= ?1 ORDER BY first DESC LIMIT 1")
+                .and_then(|mut select| {
+                    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?));
+                    select.query_row([signed(offset)], row).optional()
+                })
+                .during("read event ids")
+        })?;
+        let Some((first, sealed)) = found else { return Ok(None) };
+        let sealed: Vec<u8> = sealed;
+        Ok(open_ids(first, &sealed)?.1.get((offset - first) as usize).map(|id| **id))
     }
 
     fn len(&self) -> u64 {
@@ -278,13 +287,6 @@ impl EventLog for SqliteLog {
 
 fn is_of(slot: &[u8], visitors: &[Arc<str>]) -> bool {
     codec::visitor(slot).is_some_and(|found| visitors.iter().any(|visitor| visitor.as_bytes() == found))
-}
-
-/// Collisions must not be constructible, or one sender could silence another's events.
-fn hash(id: &str) -> Id {
-    let mut short = Id::default();
-    short.copy_from_slice(&Sha256::digest(id.as_bytes())[..size_of::<Id>()]);
-    short
 }
 
 fn number(id: &Id) -> u128 {

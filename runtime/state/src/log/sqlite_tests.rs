@@ -127,7 +127,7 @@ fn flipped_bytes_in_the_file_are_noticed() {
     assert!(matches!(&error, StateError::Damaged { what, .. } if what == "event chunk events/1"), "{error}");
 
     drop(damaged);
-    flip(at(&hash("e42")));
+    flip(at(&short_id("e42")));
     let error = SqliteLog::open(Some(dir.path())).err().expect("ids are read on opening");
     assert!(matches!(&error, StateError::Damaged { what, .. } if what == "event ids ids/1"), "{error}");
 }

@@ -1,13 +1,13 @@
-//! The one thread that appends: what waits is committed together, answered, then folded, in log order.
+//! The one thread that appends: what waits is committed together, then answered; a second thread folds it, in log order,
+//! while the next commit is on its way to the disk.
 
 use super::{Appended, EventLog};
 use crate::error::{Result, StateError};
 use qianmian_core::Event;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Called once, on the writer's thread, when the events are on disk or could not be put there. It must not block.
 pub type Done = Box<dyn FnOnce(Result<Appended>) + Send>;
@@ -15,12 +15,20 @@ pub type Done = Box<dyn FnOnce(Result<Appended>) + Send>;
 /// Most events of one commit: enough to make the sync cheap, few enough to answer soon.
 const GROUP: usize = 8192;
 
-/// How long the writer waits for events before it tells the folds that none come.
-pub const IDLE: Duration = Duration::from_secs(1);
+/// Commits that may wait to be folded; then the next one waits.
+const AHEAD: usize = 4;
 
 enum Job {
     Append(Vec<Event>, Done),
     Run(Box<dyn FnOnce() + Send>),
+}
+
+/// What the second thread is to do.
+enum Fold {
+    /// Fold the events of one commit, the first of which has this offset.
+    Events(u64, Vec<Event>),
+    /// Say that everything before is folded.
+    Tell(SyncSender<()>),
 }
 
 /// Appends events to a log from any number of threads with few syncs.
@@ -28,31 +36,35 @@ enum Job {
 /// Dropping it stores and folds what waits, then stops the thread.
 pub struct Writer {
     jobs: Option<Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     queued: Arc<AtomicUsize>,
     limit: usize,
 }
 
 impl Writer {
-    /// Starts the thread. At most `limit` events wait at a time. `fold` gets the accepted events of each commit in log
-    /// order, with the offset of the first; the others follow without gaps. When then none comes for [`IDLE`], it gets
-    /// an empty slice, once.
+    /// Starts the threads. At most `limit` events wait at a time. `fold` gets the accepted events of each commit in log
+    /// order, at least one, with the offset of the first; the others follow without gaps.
     ///
     /// # Errors
-    /// [`StateError::Io`] when no thread can be started.
+    /// [`StateError::Io`] when a thread cannot be started.
     pub fn start(
         log: Arc<dyn EventLog>,
         limit: usize,
         fold: impl FnMut(u64, &[Event]) + Send + 'static,
     ) -> Result<Self> {
         let (jobs, waiting) = channel();
+        let (folds, stored) = sync_channel(AHEAD);
         let queued = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&queued);
-        let thread = std::thread::Builder::new()
-            .name("event-log".into())
-            .spawn(move || run(&waiting, &*log, &counter, fold))
-            .map_err(|source| StateError::Io { action: "start the thread of", path: "event-log".into(), source })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), queued, limit })
+        let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let failed = |source| StateError::Io { action: "start the thread of", path: name.into(), source };
+            std::thread::Builder::new().name(name.into()).spawn(work).map_err(failed)
+        };
+        let threads = vec![
+            start("event-log", Box::new(move || run(&waiting, &*log, &counter, &folds)))?,
+            start("folds", Box::new(move || follow(&stored, fold)))?,
+        ];
+        Ok(Self { jobs: Some(jobs), threads, queued, limit })
     }
 
     /// Hands events over and returns at once; `done` is called after the sync, before the events are folded.
@@ -70,7 +82,7 @@ impl Writer {
         self.send(Job::Append(events, done))
     }
 
-    /// Runs `work` on the writer's thread between two commits, when everything submitted before is stored and folded,
+    /// Runs `work` on the log's thread between two commits, when everything submitted before is stored and folded,
     /// and waits for its result. `work` must not call the writer.
     ///
     /// # Errors
@@ -105,30 +117,37 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the event writer had panicked");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("the event writer had panicked");
+            }
         }
     }
 }
 
-fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, mut fold: impl FnMut(u64, &[Event])) {
-    let mut quiet = true;
-    loop {
-        let job = if quiet { jobs.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { jobs.recv_timeout(IDLE) };
-        let mut next = match job {
-            Ok(job) => Some(job),
-            Err(RecvTimeoutError::Timeout) => {
-                fold(log.last_offset(), &[]);
-                quiet = true;
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
+/// The second thread: folds until there is no first one.
+fn follow(stored: &Receiver<Fold>, mut fold: impl FnMut(u64, &[Event])) {
+    for work in stored {
+        match work {
+            Fold::Events(first, events) => fold(first, &events),
+            // whoever asked is waiting, or gone
+            Fold::Tell(done) => drop(done.send(())),
+        }
+    }
+}
+
+fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, folds: &SyncSender<Fold>) {
+    while let Ok(job) = jobs.recv() {
+        let mut next = Some(job);
         while let Some(job) = next.take() {
             match job {
-                Job::Run(work) => work(),
+                Job::Run(work) => {
+                    let (told, done) = sync_channel(1);
+                    if folds.send(Fold::Tell(told)).is_err() || done.recv().is_err() {
+                        return;
+                    }
+                    work();
+                }
                 Job::Append(events, done) => {
                     let mut sizes = vec![(events.len(), done)];
                     let mut batch = events;
@@ -145,21 +164,18 @@ fn run(jobs: &Receiver<Job>, log: &dyn EventLog, queued: &AtomicUsize, mut fold:
                             Err(_) => break,
                         }
                     }
-                    commit(log, queued, batch, sizes, &mut fold);
-                    quiet = false;
+                    // folds that panicked: nothing more is taken, because nobody would know of it
+                    if commit(log, queued, batch, sizes).is_some_and(|stored| folds.send(stored).is_err()) {
+                        return;
+                    }
                 }
             }
         }
     }
 }
 
-fn commit(
-    log: &dyn EventLog,
-    queued: &AtomicUsize,
-    mut batch: Vec<Event>,
-    sizes: Vec<(usize, Done)>,
-    fold: &mut impl FnMut(u64, &[Event]),
-) {
+/// Stores a batch and answers; what is to be folded then.
+fn commit(log: &dyn EventLog, queued: &AtomicUsize, mut batch: Vec<Event>, sizes: Vec<(usize, Done)>) -> Option<Fold> {
     let result = log.append(&batch);
     queued.fetch_sub(batch.len(), Ordering::AcqRel);
     let appended = match result {
@@ -170,7 +186,7 @@ fn commit(
             for (_, done) in sizes {
                 done(Err(StateError::NotStored { detail: detail.clone() }));
             }
-            return;
+            return None;
         }
     };
     let (mut rest, mut offset) = (appended.accepted.as_slice(), appended.first_offset);
@@ -184,9 +200,7 @@ fn commit(
     }
     let mut accepted = appended.accepted.iter();
     batch.retain(|_| accepted.next().is_some_and(|&a| a));
-    if !batch.is_empty() {
-        fold(appended.first_offset, &batch);
-    }
+    (!batch.is_empty()).then_some(Fold::Events(appended.first_offset, batch))
 }
 
 #[cfg(test)]

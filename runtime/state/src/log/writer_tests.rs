@@ -119,6 +119,9 @@ impl EventLog for Broken {
     fn scrub(&self) -> Result<bool> {
         Ok(true)
     }
+    fn id_at(&self, _: u64) -> Result<Option<[u8; 16]>> {
+        Ok(None)
+    }
     fn len(&self) -> u64 {
         0
     }

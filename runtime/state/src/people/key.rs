@@ -36,7 +36,10 @@ impl Pseudonyms {
     pub fn key(&self, id: &str) -> String {
         let mut mac = self.0.clone();
         mac.update(id.as_bytes());
-        hex::encode(&mac.finalize().into_bytes()[..KEPT])
+        let mut digits = [0; 2 * KEPT];
+        // twice as many digits as bytes: it cannot fail
+        let _ = hex::encode_to_slice(&mac.finalize().into_bytes()[..KEPT], &mut digits);
+        String::from_utf8_lossy(&digits).into_owned()
     }
 
     /// The secret in `dir`, made when `may_make`.

@@ -7,19 +7,23 @@ mod key;
 
 pub use key::{FILE as KEY_FILE, Pseudonyms};
 
+use crate::bytes::{Reader, put_text};
 use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::{Mutex, RwLock};
 use qianmian_core::TimeMs;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const FILE: &str = "people.db";
 const FORMAT: i64 = 1;
 const SCHEMA: &str = "CREATE TABLE links(key TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID";
+/// Which keys were linked or unlinked since the folds were last kept: their visitors are to be folded anew at a start.
+const CHANGES: &str = "CREATE TABLE IF NOT EXISTS changes(number INTEGER PRIMARY KEY, sealed BLOB NOT NULL)";
 /// Most ids of one person: more are a shared device, not a person.
 pub const MOST_IDS: usize = 64;
 /// The kind of an id of which a person has one only.
@@ -65,6 +69,8 @@ pub struct People {
     links: RwLock<Links>,
     /// `None` in a read-only view.
     db: Mutex<Option<Connection>>,
+    /// The number of the last change of links.
+    last: AtomicU64,
 }
 
 impl People {
@@ -78,7 +84,12 @@ impl People {
             None => Pseudonyms::new(rand::random()),
         };
         let db = db::open(&Place::new(dir, FILE), FILE, FORMAT, SCHEMA, Journal::Rollback)?;
-        Ok(Self { pseudonyms, links: RwLock::new(load(&db)?), db: Mutex::new(Some(db)) })
+        db.execute_batch(CHANGES).during("create the tables")?;
+        let last: i64 = db
+            .query_row("SELECT coalesce(max(number), 0) FROM changes", [], |row| row.get(0))
+            .during("read changes of links")?;
+        let (links, last) = (RwLock::new(load(&db)?), AtomicU64::new(last.cast_unsigned()));
+        Ok(Self { pseudonyms, links, db: Mutex::new(Some(db)), last })
     }
 
     /// A view of the links in `dir` that refuses changes.
@@ -87,7 +98,8 @@ impl People {
     /// As [`People::open`], and when there are none.
     pub fn open_read_only(dir: &Path) -> Result<Self> {
         let db = db::open_read_only(&Place::new(Some(dir), FILE), FILE, FORMAT)?;
-        Ok(Self { pseudonyms: Pseudonyms::open(dir, false)?, links: RwLock::new(load(&db)?), db: Mutex::new(None) })
+        let (pseudonyms, links) = (Pseudonyms::open(dir, false)?, RwLock::new(load(&db)?));
+        Ok(Self { pseudonyms, links, db: Mutex::new(None), last: AtomicU64::new(0) })
     }
 
     /// The key of an id.
@@ -238,6 +250,11 @@ impl People {
     pub fn forget(&self, person: &str) -> Result<Vec<Arc<str>>> {
         let keys = self.keys(person);
         self.write(&[], person, &keys)?;
+        // neither may the list of changes name them
+        self.rewrite_changes(|_, named| {
+            let left: Vec<Arc<str>> = named.iter().filter(|key| !keys.contains(key)).map(Arc::clone).collect();
+            (!left.is_empty()).then_some(left)
+        })?;
         let mut links = self.links.write();
         links.members.remove(person);
         for key in &keys {
@@ -260,8 +277,91 @@ impl People {
             tx.execute("INSERT OR REPLACE INTO links VALUES(?1, ?2)", params![&*member.key, sealed])
                 .during("write links")?;
         }
+        let number = self.last.load(Ordering::Relaxed) + 1;
+        let keys: Vec<&str> =
+            members.iter().map(|member| &*member.key).chain(leaving.iter().map(|key| &**key)).collect();
+        put_change(&tx, number, &keys)?;
+        tx.commit().during("write links")?;
+        self.last.store(number, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The number of the last change of links, and whom the changes are about that were not settled yet.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`], [`StateError::Database`].
+    pub(crate) fn unsettled(&self) -> Result<(u64, Vec<Arc<str>>)> {
+        let db = self.db.lock();
+        let Some(db) = db.as_ref() else { return Ok((0, Vec::new())) };
+        let mut keys: Vec<Arc<str>> = changes(db)?.into_iter().flat_map(|(_, keys)| keys).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Ok((self.last.load(Ordering::Relaxed), keys))
+    }
+
+    /// The number of the last change of links.
+    pub(crate) fn changes(&self) -> u64 {
+        self.last.load(Ordering::Relaxed)
+    }
+
+    /// The folds are kept as they are after a change: it and those before need not be known any more.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`], [`StateError::Database`].
+    pub(crate) fn settle(&self, last: u64) -> Result<()> {
+        self.rewrite_changes(|number, keys| (number > last).then(|| keys.to_vec()))
+    }
+
+    /// Leaves of each change what `left` makes of it.
+    fn rewrite_changes(&self, left: impl Fn(u64, &[Arc<str>]) -> Option<Vec<Arc<str>>>) -> Result<()> {
+        let mut db = self.db.lock();
+        let db = db.as_mut().ok_or(StateError::ReadOnly)?;
+        let all = changes(db)?;
+        if all.is_empty() {
+            return Ok(());
+        }
+        let tx = db.transaction().during("write links")?;
+        for (number, keys) in all {
+            match left(number, &keys) {
+                Some(left) if left == keys => {}
+                Some(left) => put_change(&tx, number, &left)?,
+                None => {
+                    tx.execute("DELETE FROM changes WHERE number = ?1", [number.cast_signed()])
+                        .during("write links")?;
+                }
+            }
+        }
         tx.commit().during("write links")
     }
+}
+
+fn put_change<K: AsRef<str>>(tx: &Transaction<'_>, number: u64, keys: &[K]) -> Result<()> {
+    let mut bytes = Vec::new();
+    keys.iter().for_each(|key| put_text(&mut bytes, key.as_ref()));
+    let sealed = db::seal(&number.to_le_bytes(), &bytes);
+    tx.execute("INSERT OR REPLACE INTO changes VALUES(?1, ?2)", params![number.cast_signed(), sealed])
+        .during("write links")
+        .map(drop)
+}
+
+/// Every change of links that is not settled: its number and the keys it is about.
+fn changes(db: &Connection) -> Result<Vec<(u64, Vec<Arc<str>>)>> {
+    let mut select = db.prepare("SELECT number, sealed FROM changes ORDER BY number").during("read links")?;
+    let mut rows = select.query([]).during("read links")?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().during("read links")? {
+        let (number, sealed): (i64, Vec<u8>) = row.get(0).and_then(|n| Ok((n, row.get(1)?))).during("read links")?;
+        let number = number.cast_unsigned();
+        let mut from = Reader { bytes: db::unseal("change of links", &number.to_le_bytes(), &sealed)? };
+        let mut keys = Vec::new();
+        while !from.bytes.is_empty() {
+            let damaged =
+                || StateError::Damaged { what: format!("change of links {number}"), detail: "it is cut".into() };
+            keys.push(from.str().ok_or_else(damaged)?.into());
+        }
+        all.push((number, keys));
+    }
+    Ok(all)
 }
 
 fn load(db: &Connection) -> Result<Links> {
