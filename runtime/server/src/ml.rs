@@ -99,7 +99,8 @@ impl ModelStore {
     /// # Errors
     /// When the registry cannot be read.
     pub fn load(state: Arc<State>, program: Option<PathBuf>) -> anyhow::Result<Self> {
-        let store = Self { state, live: Arc::new(Models::new()), program, turn: Mutex::default(), pinned: Mutex::default() };
+        let store =
+            Self { state, live: Arc::new(Models::new()), program, turn: Mutex::default(), pinned: Mutex::default() };
         for (kind, live) in [(KIND, true), (TRIAL, false)] {
             for document in store.state.registry.list(kind)? {
                 let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;

@@ -68,13 +68,19 @@ pub(super) async fn put(
             .map_err(|detail| ApiError::unprocessable("unknown_feature", detail))?;
         let mut taken = app.models.put(&name, &version, &model, manifest, trial)?;
         if !trial {
-            let other = |release: &Arc<Release>| release.pins.models.get(&name).is_some_and(|pinned| *pinned != version);
-            let not_in = app.scenarios.list().into_iter().filter(other).map(|release| release.scenario.clone());
-            taken.report.not_in = not_in.collect();
+            taken.report = told(&app, taken.report);
         }
         Ok(Json(taken))
     })
     .await
+}
+
+/// A report that names the scenarios whose live release pins another version than it is of.
+fn told(app: &App, report: ModelReport) -> ModelReport {
+    let pinned = |release: &Arc<Release>| release.pins.models.get(&report.name).cloned();
+    let other = |release: &Arc<Release>| pinned(release).is_some_and(|version| version != report.version);
+    let not_in = app.scenarios.list().into_iter().filter(other).map(|release| release.scenario.clone()).collect();
+    ModelReport { not_in, ..report }
 }
 
 /// Every live model.
@@ -100,14 +106,15 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -
     Ok(Json(ModelView { report: app.models.report(&name)?, trial: app.models.trial(&name) }))
 }
 
-/// Makes the version on trial the live one. Requests under way finish on the old one.
+/// Makes the version on trial the live one. Requests under way finish on the old one; releases that pin another version go on
+/// with that.
 #[utoipa::path(post, path = "/v1/models/{name}/promote", tag = "data science", params(("name" = String, Path)),
     responses((status = 200, body = ModelReport), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn promote(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelReport>, ApiError> {
-    blocking(move || app.models.promote(&name).map(Json)).await
+    blocking(move || Ok(Json(told(&app, app.models.promote(&name)?)))).await
 }
 
 /// Ends a trial; without one, goes back to the version that was live before.
@@ -117,7 +124,7 @@ pub(super) async fn rollback(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelReport>, ApiError> {
-    blocking(move || app.models.rollback(&name).map(Json)).await
+    blocking(move || Ok(Json(told(&app, app.models.rollback(&name)?)))).await
 }
 
 /// How far the inputs and scores of a live ranker went from those it was trained on, or from the first it scored: the
