@@ -13,6 +13,10 @@ use qianmian_benches::shop::{self, VISITORS};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The server's: the sandbox and its twin are measured over what they run on.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures instantiation, a call, throughput against the native twin, how late an endless strategy is stopped, and what
 /// its neighbour feels; prints one JSON object a line.
 #[derive(Parser)]
