@@ -87,7 +87,7 @@ fn unmet(error: &ValidationError<'_>) -> Option<String> {
     match (known, got) {
         (Some(known), got) => {
             let got = got.map_or_else(|| error.instance().to_string(), |keys| keys.join(" and "));
-            let got = if got.is_empty() { "nothing" } else { &got };
+            let got: &str = if got.is_empty() { "nothing" } else { &got };
             Some(format!("{got} stands here: one of {} is expected", known.join(", ")))
         }
         (None, Some(keys)) if keys.len() > 1 => {

@@ -155,3 +155,18 @@ fn pages(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_nearly_used_up_is_named() {
+        let limits = Limits::default();
+        let fuel = limits.fuel / 100 * 92;
+        let usage = Usage { fuel, memory: limits.memory / 2, host_calls: limits.host_calls, ..Usage::default() };
+        let line = Line::costs(&usage, &Usage { wall: limits.wall / 4, ..Usage::default() });
+        assert_eq!(line.near().collect::<Vec<_>>(), [("fuel", 92.0), ("host_calls", 100.0)]);
+        assert_eq!((line.percent["memory"], line.percent["wall"], line.percent["log"]), (50.0, 25.0, 0.0));
+    }
+}
