@@ -158,7 +158,7 @@ impl Scratch {
 }
 
 /// Entries a walk begins with.
-const BEGINNINGS: usize = 6;
+const BEGINNINGS: usize = 8;
 
 /// The same where length counts: the highest inner products may lie in several directions.
 const MORE_BEGINNINGS: usize = 32;
