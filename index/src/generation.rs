@@ -300,15 +300,13 @@ impl Generation {
         let coded = query.codes && query.mode != Mode::Exact;
         let bounds = coded.then(|| Bounds::new(padded, self.dim(), metric));
         let mut scored = 0;
-        let mut pieces = self.recent.pieces().peekable();
-        while let Some(piece) = pieces.next() {
+        for piece in self.recent.pieces() {
             scored += PIECE;
             // What was found in the last pieces raises the bar for this one.
             best.settle();
             let mut scores = [0f32; PIECE];
             if let Some(bounds) = &bounds {
-                let most =
-                    dispatch(arch, BoundsOf { piece, next: pieces.peek().copied(), bounds, floor: best.floor() });
+                let most = dispatch(arch, BoundsOf { piece, bounds, floor: best.floor() });
                 let Some(most) = most else { continue };
                 scores = most;
             } else {

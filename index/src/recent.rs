@@ -20,10 +20,6 @@ const GROUP: usize = 32;
 /// Maps from row to place; one of them is copied to add a row.
 const SHARDS: usize = 64;
 
-/// Codes in a cache line, and how many lines of the next piece are asked for ahead.
-const LINE: usize = 64;
-const MOST_AHEAD: usize = 128;
-
 /// The largest code; -127 is the smallest.
 const TOP: f64 = 127.0;
 
@@ -199,8 +195,6 @@ impl Bounds {
 /// At most this the rows of a piece score, NaN where nothing can be said; `None` when all are below the floor.
 pub(crate) struct BoundsOf<'a> {
     pub piece: &'a Piece,
-    /// Asked for meanwhile: pieces lie here and there.
-    pub next: Option<&'a Piece>,
     pub bounds: &'a Bounds,
     pub floor: f32,
 }
@@ -210,16 +204,7 @@ impl Work for BoundsOf<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> Option<[f32; PIECE]> {
-        let Self { piece, next, bounds, floor } = self;
-        if let Some(next) = next {
-            let lines = next.codes.as_flattened().as_chunks::<LINE>().0;
-            for line in 0..lines.len().min(MOST_AHEAD) {
-                isa.prefetch(lines, line);
-            }
-            isa.prefetch(&next.steps, 0);
-            isa.prefetch(&next.errors, 0);
-            isa.prefetch(&next.norms, 0);
-        }
+        let Self { piece, bounds, floor } = self;
         let sums = isa.dot_pairs(&piece.codes, &bounds.weights);
         let mut most = [0f32; PIECE];
         for (at, most) in most.iter_mut().enumerate() {
@@ -283,7 +268,7 @@ mod tests {
                 let padded = Vectors::single(&query);
                 let bounds = Bounds::new(padded.padded(0), dim, metric);
                 for arch in all() {
-                    let most = dispatch(arch, BoundsOf { piece: &piece, next: None, bounds: &bounds, floor: f32::NEG_INFINITY });
+                    let most = dispatch(arch, BoundsOf { piece: &piece, bounds: &bounds, floor: f32::NEG_INFINITY });
                     let most = most.expect("nothing is below");
                     for (at, most) in (0u32..).zip(most) {
                         let exact = arch.dispatch(Score(metric, piece.vectors.padded(at), padded.padded(0)));
