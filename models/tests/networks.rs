@@ -151,11 +151,12 @@ fn networks_answer_as_onnxruntime() {
     }
 }
 
+/// By our steps or, where an operator has none, by the inference engine: the answers are the same.
 #[test]
 fn torch_exports_answer_as_onnxruntime() {
     for name in TORCH.iter().flat_map(|name| [format!("torch/{name}"), format!("torch/{name}_script")]) {
         let how = answers(&name);
-        assert!(name.contains("gru4rec") || how.contains("steps"), "{name}: {how}");
+        assert!(how.contains("steps") || how.contains("by the inference engine"), "{name}: {how}");
     }
 }
 

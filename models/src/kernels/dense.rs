@@ -271,37 +271,66 @@ impl<F: Starts> Multiply<'_, F> {
         });
         let panel = &panel[..k];
         let real = (C * S::F32_LANES).min(n - start);
-        let mut sums = [[simd.splat_f32s(0.0); C]; R];
-        for i in 0..k {
-            let weights = panel[i];
-            for r in 0..R {
-                let x = simd.splat_f32s(from[r][i]);
+        // Bias, and addends that are the same for these rows, are what a sum begins with.
+        let shared = |addend: &Addend| addend.starts[first..first + R].iter().all(|s| *s == addend.starts[first]);
+        let mut begin = [simd.splat_f32s(0.0); C];
+        if !self.bias.is_empty() {
+            add(simd, &mut begin, &self.bias[start..start + real]);
+        }
+        for addend in self.addends.iter().filter(|addend| shared(addend)) {
+            add(simd, &mut begin, &addend.data[addend.starts[first] as usize + start..][..real]);
+        }
+        let mut sums = [begin; R];
+        if R == 1 {
+            // One row has too few sums to keep the multipliers busy: four sums each, over every fourth number.
+            let mut more = [[simd.splat_f32s(0.0); C]; 3];
+            let (fours, rest) = panel.as_chunks::<4>();
+            for (weights, x) in fours.iter().zip(from[0].as_chunks::<4>().0) {
                 for c in 0..C {
-                    sums[r][c] = simd.mul_add_e_f32s(x, weights[c], sums[r][c]);
+                    sums[0][c] = simd.mul_add_e_f32s(simd.splat_f32s(x[0]), weights[0][c], sums[0][c]);
+                    for i in 0..3 {
+                        more[i][c] = simd.mul_add_e_f32s(simd.splat_f32s(x[i + 1]), weights[i + 1][c], more[i][c]);
+                    }
+                }
+            }
+            for (weights, x) in rest.iter().zip(&from[0][k - rest.len()..]) {
+                for c in 0..C {
+                    sums[0][c] = simd.mul_add_e_f32s(simd.splat_f32s(*x), weights[c], sums[0][c]);
+                }
+            }
+            for c in 0..C {
+                let pair = simd.add_f32s(more[1][c], more[2][c]);
+                sums[0][c] = simd.add_f32s(simd.add_f32s(sums[0][c], more[0][c]), pair);
+            }
+        } else {
+            for i in 0..k {
+                let weights = panel[i];
+                for r in 0..R {
+                    let x = simd.splat_f32s(from[r][i]);
+                    for c in 0..C {
+                        sums[r][c] = simd.mul_add_e_f32s(x, weights[c], sums[r][c]);
+                    }
                 }
             }
         }
         let relu = *self.activation == Activation::Relu;
         for r in 0..R {
+            for addend in self.addends.iter().filter(|addend| !shared(addend)) {
+                add(simd, &mut sums[r], &addend.data[addend.starts[first + r] as usize + start..][..real]);
+            }
+            if relu {
+                for c in 0..C {
+                    sums[r][c] = simd.max_f32s(sums[r][c], simd.splat_f32s(0.0));
+                }
+            }
             let to = &mut self.to[(first + r) * self.each + start..][..real];
-            for c in 0..C {
-                let at = c * S::F32_LANES;
-                if at >= real {
-                    continue;
+            match S::as_mut_simd_f32s(to).0.first_chunk_mut::<C>() {
+                Some(whole) => *whole = sums[r],
+                None => {
+                    for (to, sum) in to.chunks_mut(S::F32_LANES).zip(sums[r]) {
+                        store(simd, to, sum);
+                    }
                 }
-                let end = real.min(at + S::F32_LANES);
-                let mut sum = sums[r][c];
-                if !self.bias.is_empty() {
-                    sum = simd.add_f32s(sum, load(simd, &self.bias[start + at..start + end]));
-                }
-                for addend in self.addends {
-                    let begin = addend.starts[first + r] as usize + start;
-                    sum = simd.add_f32s(sum, load(simd, &addend.data[begin + at..begin + end]));
-                }
-                if relu {
-                    sum = simd.max_f32s(sum, simd.splat_f32s(0.0));
-                }
-                store(simd, &mut to[at..end], sum);
             }
         }
     }
@@ -329,6 +358,20 @@ impl<F: Starts> Multiply<'_, F> {
                 }
             }
         }
+    }
+}
+
+/// Adds to as many numbers as there are.
+#[inline(always)]
+fn add<S: Simd, const C: usize>(simd: S, to: &mut [S::f32s; C], from: &[f32]) {
+    if let Some(whole) = S::as_simd_f32s(from).0.first_chunk::<C>() {
+        for c in 0..C {
+            to[c] = simd.add_f32s(to[c], whole[c]);
+        }
+        return;
+    }
+    for (to, from) in to.iter_mut().zip(from.chunks(S::F32_LANES)) {
+        *to = simd.add_f32s(*to, load(simd, from));
     }
 }
 

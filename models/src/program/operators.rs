@@ -85,7 +85,8 @@ impl Lowering<'_> {
             let shape = self.joined(&inputs)?;
             return Ok(self.step(step, inputs, shape));
         }
-        ensure!(datum == f32::datum_type(), "of {datum:?}");
+        let integers = datum == i64::datum_type() && !matches!(name, "Div" | "Pow");
+        ensure!(integers || datum == f32::datum_type(), "of {datum:?}");
         let step = match name {
             "Add" => Binary::Add,
             "Sub" => Binary::Sub,

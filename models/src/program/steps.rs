@@ -193,8 +193,34 @@ pub(crate) enum Binary {
     Pow,
 }
 
+impl Binary {
+    /// Of ids: what an exporter does with the offsets of one table for several fields. Whether the sum is in the table is
+    /// asked where it is looked up.
+    fn integers(
+        self,
+        a: (&[i64], &[usize]),
+        b: (&[i64], &[usize]),
+        shape: &[usize],
+        to: &mut [i64],
+    ) -> Result<(), String> {
+        match self {
+            Self::Add => each(a, b, shape, to, i64::wrapping_add),
+            Self::Sub => each(a, b, shape, to, i64::wrapping_sub),
+            Self::Mul => each(a, b, shape, to, i64::wrapping_mul),
+            Self::Max => each(a, b, shape, to, i64::max),
+            Self::Min => each(a, b, shape, to, i64::min),
+            Self::Div | Self::Pow => return Err(format!("{self:?} of integers")),
+        }
+        Ok(())
+    }
+}
+
 impl Step for Binary {
     fn run(&self, inputs: &[View], shape: &[usize], to: &mut Data) -> Result<(), String> {
+        if let Data::Integers(a) = inputs[0].data {
+            let b = (inputs[1].integers()?, inputs[1].shape);
+            return self.integers((a, inputs[0].shape), b, shape, to.integers(shape.iter().product()));
+        }
         let (a, b) = ((inputs[0].floats()?, inputs[0].shape), (inputs[1].floats()?, inputs[1].shape));
         let to = to.floats(shape.iter().product());
         match self {
