@@ -265,6 +265,8 @@ fn a_version_is_tried_promoted_and_taken_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config { feature_share: 1.0, ..Config::default() };
     let server = shop(config, State::open(folder.path()).expect("a state"));
+    // A release pins the versions of its day unless it says otherwise.
+    server.scenario("home", json!({"strategy": "home", "parameters": {"model": "taste"}, "models": "live"}));
     // The same id gives the same seed.
     let ask = || {
         let request = json!({"scenario": "home", "visitor": {"id": "ann"}, "limit": 10}).to_string();
@@ -275,6 +277,7 @@ fn a_version_is_tried_promoted_and_taken_back() {
     let clicked = first.json["shelves"][0]["slots"][0]["item"].clone();
     server.events(&[json!({"id": "click", "type": "click", "time": now(), "visitor": {"id": "ann"}, "item": clicked,
         "request_id": first.json["request_id"]})]);
+    let first = ask();
     let reply = put_as(&server, &fixture("mlp.onnx"), &ranker(), "2?trial=true");
     assert_eq!((reply.status, &reply.json["live"]), (200, &json!(false)), "{}", reply.text);
     let compared = &reply.json["compared"];
@@ -295,7 +298,8 @@ fn a_version_is_tried_promoted_and_taken_back() {
     let canary = ask();
     assert_eq!((canary.status, &canary.json["fallback"]), (200, &Value::Null), "{}", canary.text);
     assert_ne!(canary.json["shelves"], first.json["shelves"]);
-    server.send("POST", "/v1/scenarios/home/rollback", "application/json", b"");
+    let back = server.send("POST", "/v1/scenarios/home/rollback", "application/json", b"");
+    assert_eq!(back.status, 200, "{}", back.text);
 
     let reply = server.send("POST", "/v1/models/taste/promote", "application/json", b"");
     assert_eq!((reply.status, &reply.json["version"]), (200, &json!("2")), "{}", reply.text);

@@ -7,18 +7,19 @@ use crate::config::Config;
 use crate::embeddings::EmbeddingStore;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
-use crate::ml::{ModelReport, ModelStore};
+use crate::ml::ModelStore;
 use crate::plugins::{Compiler, Plugins, TrustedKeys};
 use crate::pool::CpuPool;
 use crate::reach::{Filters, LiveReach, VisitorVectors};
 use crate::recommend::ground::LiveGround;
 use crate::recommend::{compose, now_ms};
 use crate::replay::CaptureWriter;
-use crate::scenario::{Release, ScenarioSpec, Scenarios, Stock};
+use crate::scenario::{Release, ScenarioSpec, Scenarios, Stock, has_word};
 use anyhow::Context;
 use qianmian_core::{ItemRow, Reach, Request, RequestContext, Visitor};
 use qianmian_host::{Host, HostConfig};
 use qianmian_index::Spaces;
+use qianmian_models::Served;
 use qianmian_state::{State, StateError};
 use std::sync::Arc;
 
@@ -150,6 +151,7 @@ impl App {
     /// # Errors
     /// 404 `unknown_strategy`; 409 `in_use` when a release or a tag holds it, 409 `shipped`.
     pub fn delete_plugin(&self, name: &str, version: &str) -> Result<(), ApiError> {
+        let _still = self.scenarios.hold_still();
         self.plugins.delete(name, version, |plugin| {
             let held = self.scenarios.holds(plugin.program.digest())?;
             held.map_or_else(|| self.audiences.runs(name, version), |held| Ok(Some(held)))
@@ -161,9 +163,13 @@ impl App {
     /// # Errors
     /// 404 `unknown_space`; 409 `in_use` when a scenario's parameters or the features of a model name it.
     pub fn delete_space(&self, space: &str) -> Result<(), ApiError> {
-        let of_space = format!(".{space}");
-        let reads = |model: &ModelReport| model.features.iter().any(|feature| feature.ends_with(&of_space));
-        let model = || self.models.list().into_iter().find(reads);
+        let _still = self.scenarios.hold_still();
+        let reads = |served: &Arc<Served>| served.model.features().iter().any(|feature| has_word(feature, space));
+        let pinned = |release: Arc<Release>| release.models.values().flatten().cloned().collect::<Vec<_>>();
+        let model = || {
+            let releases = self.scenarios.list().into_iter().flat_map(pinned);
+            self.models.live().all().into_iter().chain(releases).find(reads)
+        };
         let named = self.scenarios.names(space);
         let named = named.or_else(|| model().map(|model| format!("model {:?} has features of it", model.name)));
         if let Some(by) = named.filter(|_| self.embeddings.has(space)) {

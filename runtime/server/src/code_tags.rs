@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Visitors of one call, and what it may take: folding waits while visitors are tagged. Where so many are too much, because
 /// they did a lot, half of them are asked about, and so on down to the least.
 pub(crate) const BATCH: usize = 1_000;
-const LEAST: usize = 100;
+pub(crate) const LEAST: usize = 100;
 const WALL: Duration = Duration::from_millis(50);
 
 /// Makes rules of taggers.

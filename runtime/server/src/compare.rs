@@ -35,14 +35,15 @@ pub struct Comparison {
     pub micros: f64,
 }
 
-/// Compares a model with what captures hold of the live version of its name. `events` are those since then.
+/// Compares a model with what captures hold of the live version of its name, told by its digest, or without one of any
+/// version. `events` are those since then.
 ///
 /// # Errors
 /// No capture holds anything of the model, or it wants numbers that were not served.
 pub fn compare(
     model: &Model,
-    captures: &Captures,
-    filter: &CaptureFilter,
+    live: Option<&str>,
+    (captures, filter): (&Captures, &CaptureFilter),
     events: &[Event],
 ) -> anyhow::Result<Comparison> {
     let name = model.manifest().name.as_str();
@@ -51,6 +52,9 @@ pub fn compare(
     let (mut correlations, mut overlap, mut micros) = (Vec::new(), 0.0, Vec::new());
     let (mut before, mut after) = (Vec::new(), Vec::new());
     served::each(captures, filter, Some(name), &mut |set| {
+        if live.is_some_and(|live| live != set.digest) {
+            return Ok(());
+        }
         let features = arranged(model.features(), set.names, set.features)
             .with_context(|| format!("request {}", set.request_id))?;
         let begun = Instant::now();

@@ -16,7 +16,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use utoipa::ToSchema;
 
-const KIND: &str = "model";
+/// What the registry calls live models.
+pub(crate) const KIND: &str = "model";
 /// The versions on trial.
 const TRIAL: &str = "model-trial";
 /// Captures a new version is compared on with the live one, the newest ones.
@@ -88,6 +89,8 @@ pub struct ModelStore {
     program: Option<PathBuf>,
     /// One at a time: the limits are for all of them together.
     turn: Mutex<()>,
+    /// One change of what is stored and served at a time.
+    changing: Mutex<()>,
     /// Versions that releases pin, as long as they do.
     pinned: Mutex<FxHashMap<(String, String), Weak<Served>>>,
 }
@@ -99,8 +102,14 @@ impl ModelStore {
     /// # Errors
     /// When the registry cannot be read.
     pub fn load(state: Arc<State>, program: Option<PathBuf>) -> anyhow::Result<Self> {
-        let store =
-            Self { state, live: Arc::new(Models::new()), program, turn: Mutex::default(), pinned: Mutex::default() };
+        let store = Self {
+            state,
+            live: Arc::new(Models::new()),
+            program,
+            turn: Mutex::default(),
+            changing: Mutex::default(),
+            pinned: Mutex::default(),
+        };
         for (kind, live) in [(KIND, true), (TRIAL, false)] {
             for document in store.state.registry.list(kind)? {
                 let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
@@ -188,6 +197,11 @@ impl ModelStore {
         let digest = self.state.blobs.put(bytes).map_err(ApiError::internal)?;
         let stored = Stored { version: version.to_owned(), digest: digest.clone(), manifest };
         let json = serde_json::to_value(stored).map_err(ApiError::internal)?;
+        let (compared, not_compared) = match self.compared(&model) {
+            Ok(compared) => (compared, None),
+            Err(why) => (None, Some(format!("{why:#}"))),
+        };
+        let _changing = self.changing.lock();
         let history = |kind| self.state.registry.history(kind, name).map_err(ApiError::internal);
         let mut known = history(KIND)?.into_iter().chain(history(TRIAL)?).filter_map(|document| document.value);
         if known.any(|known| known["version"] == *version && known != json) {
@@ -198,10 +212,6 @@ impl ModelStore {
                 ),
             ));
         }
-        let (compared, not_compared) = match self.compared(&model) {
-            Ok(compared) => (compared, None),
-            Err(why) => (None, Some(format!("{why:#}"))),
-        };
         let served = Served::new(version, digest, model);
         if trial {
             self.state.registry.put(TRIAL, name, &json).map_err(ApiError::internal)?;
@@ -224,16 +234,14 @@ impl ModelStore {
     /// A new version against the live one of its name; nothing when there is none.
     fn compared(&self, model: &Model) -> anyhow::Result<Option<Comparison>> {
         let is_ranker = model.manifest().kind == Kind::Ranker;
-        if !is_ranker || self.get(&model.manifest().name).is_none() {
-            return Ok(None);
-        }
+        let Some(live) = self.get(&model.manifest().name).filter(|_| is_ranker) else { return Ok(None) };
         let filter = CaptureFilter { since: TimeMs::MIN, limit: COMPARED, ..CaptureFilter::default() };
         let mut events = Vec::new();
         self.state.scan(self.state.log.last_offset().saturating_sub(EVENTS), &mut |chunk| {
             events.extend(chunk.events.into_iter().filter(|event| !event.request_id.is_empty()));
             ControlFlow::Continue(())
         })?;
-        compare(model, &self.state.captures, &filter, &events).map(Some)
+        compare(model, Some(&live.digest), (&self.state.captures, &filter), &events).map(Some)
     }
 
     /// Makes the version on trial the live one.
@@ -248,6 +256,7 @@ impl ModelStore {
             ),
             None => ApiError::not_found("unknown_model", format!("no model named {name:?}")),
         };
+        let _changing = self.changing.lock();
         let served = self.live.trial(name).ok_or_else(missing)?;
         let document = self.state.registry.get(TRIAL, name).map_err(ApiError::internal)?;
         let stored = document.and_then(|document| document.value).ok_or_else(missing)?;
@@ -260,10 +269,12 @@ impl ModelStore {
     /// # Errors
     /// 404 `unknown_model`, 422 `nothing_to_roll_back`, and when that version no longer loads.
     pub fn rollback(&self, name: &str) -> Result<ModelReport, ApiError> {
-        if self.live.trial(name).is_some() {
+        let _changing = self.changing.lock();
+        if let Some(trial) = self.live.trial(name) {
             self.state.registry.delete(TRIAL, name).map_err(ApiError::internal)?;
             self.live.end_trial(name);
-            return self.report(name);
+            // One that was never live leaves nothing behind.
+            return self.report(name).or_else(|_| Ok(ModelReport::of(&trial, false)));
         }
         let live = self.report(name)?;
         let history = self.state.registry.history(KIND, name).map_err(ApiError::internal)?;

@@ -104,8 +104,9 @@ impl State {
             }
             let mut events = Vec::new();
             log.of(&keys, &mut |chunk| events.extend(chunk.events))?;
-            folds.erase(&person, &events)?;
+            // the log first: what is tried again after a failure must not be taken out of the sums twice
             let erased = erase(&keys, &*log, &captures)?;
+            folds.erase(&person, &events)?;
             people.forget(&person)?;
             campaigns.forget(&keys)?;
             // what was not known but captured leaves its proof too
@@ -139,8 +140,14 @@ fn prove(audit: &Audit, keys: &[Arc<str>], erased: Erased) -> Result<()> {
     Ok(())
 }
 
-/// Finishes the erasures that a crash cut short; false when there was none.
-pub(crate) fn finish_erasures(audit: &Audit, log: &dyn EventLog, captures: &Captures, people: &People) -> Result<bool> {
+/// Finishes the erasures that a crash cut short; `clear` empties what is kept of the folds, which may still hold them.
+pub(crate) fn finish_erasures(
+    audit: &Audit,
+    log: &dyn EventLog,
+    captures: &Captures,
+    people: &People,
+    clear: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let filter = AuditFilter { action: Some(ERASING.into()), limit: LATEST, ..AuditFilter::default() };
     let mut done = FxHashSet::default();
     let mut left: Vec<Arc<str>> = Vec::new();
@@ -153,15 +160,16 @@ pub(crate) fn finish_erasures(audit: &Audit, log: &dyn EventLog, captures: &Capt
         }
     }
     if left.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
     tracing::warn!(visitors = left.len(), "finishing erasures that were cut short");
     let erased = erase(&left, log, captures)?;
     for key in &left {
         people.forget(&people.person(key))?;
     }
-    prove(audit, &left, erased)?;
-    Ok(true)
+    // no proof before the last of it is gone
+    clear()?;
+    prove(audit, &left, erased)
 }
 
 /// Folds the persons of a change anew, and forgets those that are none any more; returns the first one's events.

@@ -162,16 +162,14 @@ impl State {
         let campaigns = Arc::new(Campaigns::open(dir)?);
         catalogue.watch(campaigns.items());
         let (audit, captures) = (Arc::new(Audit::open(dir)?), Arc::new(Captures::open(dir)?));
-        let unfinished = identity::finish_erasures(&audit, &*log, &captures, &people)?;
-        let folds = match dir {
-            Some(_) => {
-                let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(dir)?);
-                if unfinished {
-                    // what is kept may still hold them
-                    store.clear()?;
-                }
-                take_up(&catalogue, &people, &*log, &store, limits.visitor_bytes)?
-            }
+        let store = match dir {
+            Some(_) => Some(Arc::new(SqliteStore::open(dir)?) as Arc<dyn StateStore>),
+            None => None,
+        };
+        let clear = || store.as_ref().map_or(Ok(()), |store| store.clear());
+        identity::finish_erasures(&audit, &*log, &captures, &people, clear)?;
+        let folds = match &store {
+            Some(store) => take_up(&catalogue, &people, &*log, store, limits.visitor_bytes)?,
             None => Folds::new(Arc::clone(&catalogue), Arc::clone(&people)),
         };
         let folds = Arc::new(folds);

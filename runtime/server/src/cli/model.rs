@@ -3,6 +3,7 @@
 use super::plugin::{URL, agent, answer};
 use crate::compare::{Comparison, compare};
 use crate::manifests;
+use crate::ml::KIND;
 use anyhow::Context;
 use qianmian_core::TimeMs;
 use qianmian_models::{Model, manifest_schema};
@@ -135,7 +136,10 @@ fn against(model: &Model, data: &Path, since: TimeMs) -> anyhow::Result<Comparis
     let captures = Captures::open_read_only(data)?;
     let state = State::open_until(data, TimeMs::MAX)?;
     let events = super::export::all_events(&state, since, TimeMs::MAX)?;
-    compare(model, &captures, &CaptureFilter { since, limit: usize::MAX, ..CaptureFilter::default() }, &events)
+    let live = state.registry.get(KIND, &model.manifest().name)?.and_then(|document| document.value);
+    let live = live.as_ref().and_then(|live| live["digest"].as_str());
+    let filter = CaptureFilter { since, limit: usize::MAX, ..CaptureFilter::default() };
+    compare(model, live, (&captures, &filter), &events)
 }
 
 fn in_words(c: &Comparison) -> String {

@@ -61,8 +61,11 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub fn into_error(self) -> ApiError {
-        let code = CODES.into_iter().find(|known| *known == self.code).unwrap_or("invalid_component");
-        ApiError::unprocessable(code, self.detail)
+        match CODES.into_iter().find(|known| *known == self.code) {
+            Some(code) => ApiError::unprocessable(code, self.detail),
+            // what goes wrong here is not the author's fault
+            None => ApiError::internal(self.detail),
+        }
     }
 }
 
@@ -309,11 +312,19 @@ fn pages(plugin: &Plugin, size: u32, known: bool, parameters: &str) -> Answer {
     Ok((page, outcome.usage))
 }
 
-/// As many visitors as a server asks about at once, of a shop of so many items.
+/// As many visitors as a server asks about at once, of a shop of so many items: half where all are too much, as it does.
 fn tags(plugin: &Plugin, size: u32, known: bool, parameters: &str) -> Answer {
-    let tagged = golden::tag(plugin, size, code_tags::BATCH.min(size as usize), known, parameters)?;
-    match &tagged.tags {
-        Ok(tags) => Ok((Some(format!("{tags:?}")), tagged.usage)),
-        Err(fault) => anyhow::bail!("{fault} ({})", fault.code()),
+    let mut visitors = code_tags::BATCH.min(size as usize);
+    loop {
+        let tagged = golden::tag(plugin, size, visitors, known, parameters)?;
+        match &tagged.tags {
+            Ok(tags) => return Ok((Some(format!("{tags:?}")), tagged.usage)),
+            Err(Fault::Timeout { .. } | Fault::OutOfFuel { .. } | Fault::MemoryLimit { .. })
+                if visitors > code_tags::LEAST =>
+            {
+                visitors /= 2;
+            }
+            Err(fault) => anyhow::bail!("with {visitors} visitors: {fault} ({})", fault.code()),
+        }
     }
 }

@@ -11,7 +11,7 @@ pub use spec::{FrequencyCap, LimitsSpec, ScenarioSpec};
 use crate::error::ApiError;
 use crate::rollout::{Candidate, Plan, StoredCandidate};
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use qianmian_state::{Registry, State};
 use release::Stored;
 use rustc_hash::FxHashMap;
@@ -29,6 +29,8 @@ pub struct Scenarios {
     ended: Mutex<FxHashMap<String, Arc<Candidate>>>,
     state: Arc<State>,
     stock: Stock,
+    /// Held while a release is made, and while what releases are made of is taken away.
+    still: Mutex<()>,
 }
 
 impl Scenarios {
@@ -66,7 +68,13 @@ impl Scenarios {
             ended: Mutex::default(),
             state,
             stock,
+            still: Mutex::default(),
         })
+    }
+
+    /// No release is made as long as this is held.
+    pub(crate) fn hold_still(&self) -> MutexGuard<'_, ()> {
+        self.still.lock()
     }
 
     /// The candidate of `name`, where one is on trial.
@@ -88,6 +96,7 @@ impl Scenarios {
     pub fn try_out(&self, name: &str, spec: ScenarioSpec, plan: Plan) -> Result<Arc<Candidate>, ApiError> {
         self.get(name)?;
         plan.check()?;
+        let _still = self.hold_still();
         let release = self.stock.release(name, next_number(&self.live.load(), name), (spec, None))?;
         let pins = Some(release.pins.clone());
         let stored = StoredCandidate { spec: release.spec.clone(), pins, plan: plan.clone() };
@@ -113,7 +122,7 @@ impl Scenarios {
         })?;
         let Release { spec, pins, .. } = &*candidate.release;
         let live = self.publish(name, (spec.clone(), Some(pins.clone())))?;
-        self.end_trial(name)?;
+        self.end_trial_of(&candidate)?;
         Ok(live)
     }
 
@@ -193,6 +202,7 @@ impl Scenarios {
 
     /// Publishes a release with these pins, or those of now.
     fn publish(&self, name: &str, what: (ScenarioSpec, Option<Pins>)) -> Result<Arc<Release>, ApiError> {
+        let _still = self.hold_still();
         let checked = self.stock.release(name, 0, what)?;
         if let Some((model, _)) = checked.models.iter().find(|(_, held)| held.is_none()) {
             let detail =
@@ -283,22 +293,34 @@ impl Scenarios {
         Ok(None)
     }
 
-    /// Which release has this word somewhere in its parameters, where one has.
+    /// Which release has this word somewhere in the texts of its parameters, where one has: by itself, or behind a dot.
     #[must_use]
     pub fn names(&self, word: &str) -> Option<String> {
         let live = self.list();
         let trials = live.iter().filter_map(|live| Some(Arc::clone(&self.candidate(&live.scenario)?.release)));
-        let found = live.iter().cloned().chain(trials).find(|release| has_word(&release.spec.parameters, word))?;
+        let found = live.iter().cloned().chain(trials).find(|release| {
+            let mut found = false;
+            each_text(&release.spec.parameters, &mut |text| found |= has_word(text, word));
+            found
+        })?;
         Some(format!("scenario {:?} names it in its parameters", found.scenario))
     }
 }
 
-fn has_word(value: &Value, word: &str) -> bool {
+/// Whether a name stands in a text, by itself or as the end of a dotted one: `vector(space)[0]`, `near.space`.
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let ends = |name: &str| name.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    text.split(|c| !of_name(c)).any(ends)
+}
+
+/// Calls `each` with every text in a value.
+fn each_text(value: &Value, each: &mut dyn FnMut(&str)) {
     match value {
-        Value::String(text) => text == word,
-        Value::Array(list) => list.iter().any(|one| has_word(one, word)),
-        Value::Object(members) => members.values().any(|one| has_word(one, word)),
-        _ => false,
+        Value::String(text) => each(text),
+        Value::Array(list) => list.iter().for_each(|one| each_text(one, each)),
+        Value::Object(members) => members.values().for_each(|one| each_text(one, each)),
+        _ => {}
     }
 }
 

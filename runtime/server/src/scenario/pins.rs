@@ -83,6 +83,13 @@ pub(crate) fn reach_of(models: &Arc<PinnedModels>, live: &Reach) -> Reach {
 
 impl Scoring for Pinned {
     fn score(&self, ctx: &RequestContext, candidates: &Candidates, model: &str) -> Result<Vec<f32>, ReachError> {
+        let named = model.split_once('@').and_then(|(name, version)| {
+            let held = self.models.get(name)?.as_ref()?;
+            (held.version == version).then_some(held)
+        });
+        if let Some(served) = named {
+            return score_with(served, &*self.live.columns, ctx, candidates);
+        }
         match self.models.get(model) {
             Some(Some(served)) => score_with(served, &*self.live.columns, ctx, candidates),
             Some(None) => Err(ReachError::Failed {

@@ -1,5 +1,6 @@
 //! A release: what a request runs from start to end, and how it is made and kept.
 
+use super::each_text;
 use super::pins::{ModelPolicy, PinnedModels, Pins, reach_of};
 use super::spec::ScenarioSpec;
 use crate::embeddings::EmbeddingStore;
@@ -90,8 +91,17 @@ impl Stock {
             let held = held.inspect_err(|error| tracing::error!(scenario = name, model, version, %error, "not held"));
             (model.clone(), held.ok())
         };
-        let models = Arc::new(pins.models.iter().map(hold).collect());
-        Ok(Release { number, pins, models, ..made })
+        let mut models: PinnedModels = pins.models.iter().map(hold).collect();
+        // A version that the parameters name stays what it is, live, on trial or long gone.
+        each_text(&made.spec.parameters, &mut |text| {
+            if let Some((model, version)) = text.split_once('@')
+                && made.strategy.may_score(model)
+                && let Ok(held) = self.models.version(model, version)
+            {
+                models.insert(text.to_owned(), Some(held));
+            }
+        });
+        Ok(Release { number, pins, models: Arc::new(models), ..made })
     }
 }
 

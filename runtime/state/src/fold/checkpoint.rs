@@ -18,6 +18,7 @@ use crate::store::{Cell, Put, Space, StateStore};
 use parking_lot::{Condvar, Mutex, RwLock};
 use qianmian_core::Event;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -56,6 +57,8 @@ pub(super) struct Progress {
     /// The last event that is folded, and what it is called.
     offset: u64,
     id: [u8; 16],
+    /// Folding broke off in the middle of some events: nothing of it may be kept.
+    torn: bool,
     /// Something changed since the last cut.
     pub changed: bool,
     /// Channels by their number in cells.
@@ -110,11 +113,13 @@ impl Folds {
     pub(crate) fn apply_to(&self, events: &[Event], offset: u64) {
         {
             let mut writer = self.writer.lock();
+            writer.progress.torn = true;
+            self.apply_in_turn(&mut writer, events);
+            writer.progress.torn = false;
             writer.progress.offset = offset;
             if let Some(last) = events.last() {
                 writer.progress.id = short_id(&last.id);
             }
-            self.apply_in_turn(&mut writer, events);
         }
         self.keep_up();
     }
@@ -196,7 +201,7 @@ impl Folds {
         let _one = keep.one.lock();
         let mut snapshot = {
             let mut writer = self.writer.lock();
-            if !writer.progress.changed {
+            if !writer.progress.changed || writer.progress.torn {
                 return Ok(false);
             }
             self.merge(&mut writer, true);
@@ -338,7 +343,8 @@ impl Folds {
         store.change(&mut |put| ahead.iter().try_for_each(|number| put(Cold::ahead(*number), None)))?;
         let Some(head) = store.get(HEAD)? else { return Ok(0) };
         let head = Head::unpack(&head).ok_or_else(|| damaged("its head"))?;
-        if log.id_at(head.offset)? != Some(head.id) {
+        // nothing was folded yet at offset 0
+        if head.offset > 0 && log.id_at(head.offset)? != Some(head.id) {
             return Err(damaged("it is not of this event log: it"));
         }
         let items = self.store.reserve(&names_of(&**store, Space::Items)?).into_iter().map(|row| row.0).collect();
@@ -433,15 +439,10 @@ impl Folds {
             self.merge(&mut writer, true);
             self.forget(person)
         };
-        let (Some(number), Some(keep)) = (number, &self.keep) else { return Ok(number.is_some()) };
-        // a cut from before would bring them back; the head, which counts one more, is not taken without a cut from after
-        let _one = keep.one.lock();
-        keep.cold.store.change(&mut |put| {
-            put(Cold::cell(number), None)?;
-            put(Cold::ahead(number), None)
-        })?;
-        keep.cold.store.scrub()?;
-        Ok(true)
+        // what is kept is of now, so that no start can take up a state with them in it
+        self.checkpoint()?;
+        self.scrub()?;
+        Ok(number.is_some())
     }
 
     /// Takes what was erased out of the places where the disk keeps older copies. False when it must be tried again.
@@ -470,7 +471,17 @@ impl Folds {
                 tell(self.make_room());
                 continue;
             }
-            tell(self.checkpoint().map(drop));
+            // a panic must not leave the others waiting for a checkpoint that never ends
+            let kept = catch_unwind(AssertUnwindSafe(|| self.checkpoint().map(drop)));
+            match kept {
+                Ok(kept) => tell(kept),
+                Err(_) => {
+                    tracing::error!("a checkpoint panicked; the folds are kept whole the next time");
+                    let mut turn = keep.turn.lock();
+                    (turn.still, turn.failed) = (false, true);
+                    keep.changed.notify_all();
+                }
+            }
             if stop {
                 return;
             }

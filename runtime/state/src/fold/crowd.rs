@@ -124,13 +124,13 @@ impl Crowd {
 
     /// The visitor, or the unknown one. Who is read from disk stays, where there is room.
     pub fn get(&self, key: &str) -> Arc<Visitor> {
-        let number = {
+        let (number, changed) = {
             let shard = self.shard(key).read();
             let Some(known) = shard.known.get(key) else { return self.unknown() };
             known.used.store(shard.round, Ordering::Relaxed);
             match &known.visitor {
                 Some(visitor) => return Arc::clone(visitor),
-                None => known.number,
+                None => (known.number, known.changed),
             }
         };
         let read = self.read(number);
@@ -144,7 +144,9 @@ impl Crowd {
             return self.unknown();
         };
         let own = weight(&visitor);
-        if self.room.as_ref().is_some_and(|room| *bytes + own <= room.each - room.each / 8) {
+        // who changed and left again meanwhile is not who was read
+        let as_read = one.changed == changed;
+        if as_read && self.room.as_ref().is_some_and(|room| *bytes + own <= room.each - room.each / 8) {
             *one.used.get_mut() = *round;
             one.visitor = Some(Arc::clone(&visitor));
             self.weigh(&mut one.bytes, bytes, own);

@@ -66,6 +66,10 @@ pub(crate) fn landmark_add(mark: f64, weight: f64, time: TimeMs, half_life: f64)
 /// What is left of a number made by [`landmark_add`] without one of its weights; nothing where that was all of it.
 pub(crate) fn landmark_take(mark: f64, weight: f64, time: TimeMs, half_life: f64) -> f64 {
     let gone = weight.log2() + time as f64 / DAY_MS as f64 / half_life;
+    // more than there is was never in it
+    if gone > mark + 1e-6 {
+        return mark;
+    }
     let left = 1.0 - (gone - mark).exp2();
     // what rounding leaves is no weight
     if left < 1e-9 { f64::NEG_INFINITY } else { mark + left.log2() }

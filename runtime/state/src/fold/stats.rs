@@ -108,23 +108,22 @@ impl Statistics {
         let whole = f64::from(by);
         match kind {
             EventKind::Impression => {
-                count(&mut item.impressions, by);
-                totals.impressions += whole;
+                totals.impressions += count(&mut item.impressions, by);
             }
             EventKind::View | EventKind::Click => {
-                count(&mut item.views, by);
                 item.views_1d.add(whole, time, 1.0);
                 item.views_7d.add(whole, time, 7.0);
-                totals.views += whole;
+                totals.views += count(&mut item.views, by);
             }
-            EventKind::Cart => count(&mut item.carts, by),
+            EventKind::Cart => {
+                count(&mut item.carts, by);
+            }
             EventKind::Purchase => {
-                count(&mut item.orders, by);
+                totals.orders += count(&mut item.orders, by);
                 item.last_order = if item.orders == 0 { 0 } else { item.last_order.max(time) };
                 item.orders_7d.add(whole, time, 7.0);
                 item.orders_30d.add(whole, time, 30.0);
                 item.orders_90d.add(whole, time, 90.0);
-                totals.orders += whole;
             }
             EventKind::Rating | EventKind::Search | EventKind::Custom => {}
         }
@@ -159,12 +158,10 @@ impl Statistics {
         let (item, totals) = self.item(row);
         match orders {
             1 => {
-                count(&mut item.buyers, by);
-                totals.buyers += f64::from(by);
+                totals.buyers += count(&mut item.buyers, by);
             }
             2 => {
-                count(&mut item.repeat_buyers, by);
-                totals.repeat_buyers += f64::from(by);
+                totals.repeat_buyers += count(&mut item.repeat_buyers, by);
             }
             _ => {}
         }
@@ -194,6 +191,9 @@ impl Statistics {
     }
 }
 
-fn count(counted: &mut u32, by: i32) {
+/// Returns what it really rose by: no count falls below 0.
+fn count(counted: &mut u32, by: i32) -> f64 {
+    let before = *counted;
     *counted = counted.saturating_add_signed(by);
+    f64::from(*counted) - f64::from(before)
 }
