@@ -24,7 +24,7 @@ fn request(n: usize) -> Value {
     let items = if scenario == "home" { json!([]) } else { json!(["P00001", "P00002"]) };
     json!({
         "scenario": scenario, "visitor": { "id": format!("u{:05}", n % 50) }, "items": items,
-        "channel": "app", "limit": 12, "personalised": n % 7 != 0, "exclude": ["P00003", "no such item"],
+        "channel": "app", "limit": 12, "personalised": !n.is_multiple_of(7), "exclude": ["P00003", "no such item"],
     })
 }
 

@@ -169,6 +169,10 @@ fn rank<const N: usize>(simd: V4, tree: &[__m512; REGISTERS], x: __m512) -> (__m
     let f = simd.avx512f;
     let two = |at, i: usize| f._mm512_permutex2var_ps(tree[i], at, tree[i + 1]);
     let mut rank = f._mm512_set1_epi32(0);
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a level is in one register, or in several: an iterator would hide that"
+    )]
     for level in 0..N {
         // The place in the level: a permutation looks at the bits it needs.
         let at = f._mm512_srl_epi32(rank, cast([(N - level) as i64, 0]));
