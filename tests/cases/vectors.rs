@@ -89,6 +89,20 @@ fn a_change_is_seen_by_the_next_request_and_kept() {
 }
 
 #[test]
+fn items_that_begin_a_space_at_once_are_all_in_it() {
+    let server = Server::empty();
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let server = &server;
+            scope.spawn(move || {
+                server.items(&[json!({ "id": format!("p{n}"), "embeddings": { "begun": [1.0, n] } })]);
+            });
+        }
+    });
+    assert_eq!(server.get("/v1/embeddings").json[0]["vectors"], 8);
+}
+
+#[test]
 fn what_is_recent_is_taken_into_the_graph_behind_the_requests() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = shop(folder.path(), 3_000);

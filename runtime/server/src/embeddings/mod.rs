@@ -172,6 +172,11 @@ impl EmbeddingStore {
     pub fn put(&self, space: &str, settings: SpaceSettings, vectors: &Vectors) -> Result<SpaceReport, ApiError> {
         check_name(space)?;
         let _turn = self.building.lock();
+        self.replace(space, settings, vectors)
+    }
+
+    /// As [`Self::put`], by whoever holds the lock of whole builds.
+    fn replace(&self, space: &str, settings: SpaceSettings, vectors: &Vectors) -> Result<SpaceReport, ApiError> {
         // What comes while this is built is newer, and is made to it once more.
         let through = self.state.vectors.last().map_err(ApiError::internal)?;
         let rejected = self.publish(space, &settings, vectors)?;
@@ -238,7 +243,13 @@ impl EmbeddingStore {
     }
 
     /// A new space of these vectors; those of another dimension than the first are left out.
-    fn begin(&self, space: &str, changes: Vec<VectorChange>) -> Result<UpdateReport, ApiError> {
+    fn begin(self: &Arc<Self>, space: &str, changes: Vec<VectorChange>) -> Result<UpdateReport, ApiError> {
+        let turn = self.building.lock();
+        if self.has(space) {
+            // somebody else began it meanwhile
+            drop(turn);
+            return self.update(space, changes);
+        }
         let dimension = changes.iter().find_map(|change| change.vector.as_ref()).map_or(0, Vec::len);
         let (mut vectors, mut rejected) = (Vectors::new(), Vec::new());
         for (index, VectorChange { id, vector }) in changes.into_iter().enumerate() {
@@ -251,7 +262,7 @@ impl EmbeddingStore {
             }
         }
         let settings = SpaceSettings { metric: dot(), exact: false, visitor: VisitorVector::Mean };
-        let upserted = self.put(space, settings, &vectors)?.vectors;
+        let upserted = self.replace(space, settings, &vectors)?.vectors;
         Ok(UpdateReport { upserted, deleted: 0, recent: 0, rejected })
     }
 
