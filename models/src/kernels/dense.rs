@@ -3,6 +3,7 @@
 
 use super::math;
 use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
 
 /// Vectors in the widest panel.
 const MOST: usize = 4;
@@ -313,24 +314,37 @@ impl<F: Starts> Multiply<'_, F> {
                 }
             }
         }
+        // From here on sums are only named by constant numbers: one asked for by a variable would put all of them in memory,
+        // and the loop above would take four times as long.
         let relu = *self.activation == Activation::Relu;
+        let own = self.addends.iter().any(|addend| !shared(addend));
         for r in 0..R {
+            let to = &mut self.to[(first + r) * self.each + start..][..real];
+            for c in 0..C {
+                let at = c * S::F32_LANES;
+                if at < real {
+                    let sum = if relu && !own { simd.max_f32s(sums[r][c], simd.splat_f32s(0.0)) } else { sums[r][c] };
+                    store(simd, &mut to[at..real.min(at + S::F32_LANES)], sum);
+                }
+            }
+        }
+        if own {
+            self.add_own(first..first + R, start..start + real, &shared);
+        }
+    }
+
+    /// Adds what is not the same for all rows of a block, which has just been stored, and activates it.
+    #[inline(always)]
+    fn add_own(&mut self, rows: Range<usize>, columns: Range<usize>, shared: &impl Fn(&Addend) -> bool) {
+        let relu = *self.activation == Activation::Relu;
+        for row in rows {
+            let to = &mut self.to[row * self.each..][columns.clone()];
             for addend in self.addends.iter().filter(|addend| !shared(addend)) {
-                add(simd, &mut sums[r], &addend.data[addend.starts[first + r] as usize + start..][..real]);
+                let from = &addend.data[addend.starts[row] as usize..][columns.clone()];
+                to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
             }
             if relu {
-                for c in 0..C {
-                    sums[r][c] = simd.max_f32s(sums[r][c], simd.splat_f32s(0.0));
-                }
-            }
-            let to = &mut self.to[(first + r) * self.each + start..][..real];
-            match S::as_mut_simd_f32s(to).0.first_chunk_mut::<C>() {
-                Some(whole) => *whole = sums[r],
-                None => {
-                    for (to, sum) in to.chunks_mut(S::F32_LANES).zip(sums[r]) {
-                        store(simd, to, sum);
-                    }
-                }
+                to.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x });
             }
         }
     }
