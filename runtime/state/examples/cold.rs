@@ -18,8 +18,8 @@ fn main() -> Result<(), Failed> {
     let visitors = asked.next().transpose()?.unwrap_or(100_000);
     let room = asked.next().transpose()?.unwrap_or(32);
     let folder = tempfile::tempdir()?;
-    let limits = Limits { visitor_bytes: Some(room << 20), checkpoint: Duration::from_secs(60) };
-    let state = State::open_within(folder.path(), limits)?;
+    // with room for all, or filling it would be most of the time
+    let state = State::open(folder.path())?;
     let item = |n: usize| Item { id: format!("p{n}"), categories: vec![format!("c{}", n % 60)], ..Item::default() };
     state.catalogue.upsert((0..ITEMS).map(item).collect())?;
     for round in 0..EVENTS {
@@ -27,11 +27,12 @@ fn main() -> Result<(), Failed> {
             state.append((first..visitors.min(first + 8_192)).map(|visitor| event(visitor, round)).collect())?;
         }
     }
-    state.refresh()?;
-    state.checkpoint()?;
+    drop(state);
+    let limits = Limits { visitor_bytes: Some(room << 20), checkpoint: Duration::from_secs(60) };
+    let state = State::open_within(folder.path(), limits)?;
     let keys: Vec<String> = (0..visitors).map(|visitor| state.people.key(&format!("u{visitor}"))).collect();
-    eprintln!("{visitors} visitors, {} MB of {room} MB, {} MB resident", state.folds.room().0 >> 20, resident() >> 20);
-    // the first half in turn: nearly all of them are on disk
+    eprintln!("{visitors} visitors, room for {room} MB");
+    // the first half in turn: at first all of them are on disk, later all that there is no room for
     let look = |n: usize| {
         let begun = Instant::now();
         black_box(state.folds.visitor(&keys[n * 7_919 % (visitors / 2)]).events);
@@ -73,13 +74,6 @@ fn tell(what: &str, mut times: Vec<Duration>) {
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
     let (p50, p99, p999, most) = (at(0.5), at(0.99), at(0.999), at(1.0));
     eprintln!("{what}: p50 {p50:.1} us, p99 {p99:.1} us, p99.9 {p999:.1} us, most {most:.1} us");
-}
-
-/// Bytes of this process in memory; 0 where the system does not say.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
-    kilobytes.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0) << 10
 }
 
 fn event(visitor: usize, round: usize) -> Event {
