@@ -123,6 +123,23 @@ fn segments_have_sizes_samples_lists_and_pages() {
     assert_eq!(server.get("/v1/segments/invited").json["spec"]["count"], 2, "struck off the list");
     assert_eq!(server.send("PUT", "/v1/segments/e/members", "text/plain", b"\n").json["code"], "bad_list");
 
+    // what members do with which items, as of the last look at them
+    let items = server.get("/v1/segments/loyal/items?limit=2").json;
+    assert_eq!((&items["members"], &items["looked_at"]), (&json!(5), &json!(5)), "{items}");
+    assert!(items["as_of"].as_i64().is_some_and(|at| at > 0), "{items}");
+    let first = &items["items"][0];
+    assert_eq!(
+        (&first["item"], &first["orders"], &first["interest"]),
+        (&json!("p5"), &json!(5), &json!(25.0)),
+        "{items}"
+    );
+    let lifted = server.get("/v1/segments/loyal/items?order=lift&limit=1").json;
+    assert_eq!(lifted["items"][0]["item"], "p5", "ordered by members only: {lifted}");
+    assert!(lifted["items"][0]["lift"].as_f64().is_some_and(|lift| lift > 1.0), "{lifted}");
+    assert_eq!(server.get("/v1/segments/x/items").json["code"], "unknown_segment");
+    assert_eq!(server.get("/v1/segments/loyal/items?limit=0").json["code"], "limit_out_of_range");
+    assert_eq!(server.get("/v1/segments/loyal/items?order=name").json["code"], "bad_query");
+
     // a strategy reads segments as a column
     let page = |visitor: &str| {
         let asked = json!({ "scenario": "vip", "visitor": { "id": visitor }, "limit": 3, "explain": true });
@@ -139,6 +156,44 @@ fn segments_have_sizes_samples_lists_and_pages() {
     assert!(page("v1").iter().all(|id| number(id) < 4), "{:?}", page("v1"));
     assert_eq!(server.delete("/v1/segments/loyal").status, 204);
     assert_eq!(server.get("/v1/segments/loyal").status, 404);
+}
+
+#[test]
+fn the_best_channel_and_hour_of_a_visitor_is_a_ranking_of_items() {
+    let server = Server::empty();
+    let way = |channel: &str, hour: u32| {
+        let attributes = json!({ "channel": channel, "hour": hour });
+        json!({ "id": format!("{channel}-{hour}"), "kind": "channel", "attributes": attributes })
+    };
+    server.items(&[
+        way("push", 9),
+        way("push", 20),
+        way("mail", 9),
+        way("mail", 20),
+        json!({ "id": "p1", "price": 2 }),
+    ]);
+    let yesterday = (qianmian::recommend::now_ms() / 86_400_000 - 1) * 86_400_000;
+    let looks = [("ann", "push", 20, 3), ("ann", "mail", 9, 1), ("bob", "mail", 9, 2), ("bob", "mail", 20, 1)];
+    let mut events = Vec::new();
+    for (visitor, channel, hour, times) in looks {
+        events.extend((0..times).map(|n| {
+            json!({ "id": format!("{visitor}{channel}{hour}{n}"), "type": "view", "item": "p1", "channel": channel,
+                "visitor": { "id": visitor }, "time": yesterday + hour * 3_600_000 + n })
+        }));
+    }
+    server.events(&events);
+    server.scenario(
+        "reach",
+        json!({ "strategy": "compose", "parameters": { "shelves": [ { "id": "ways", "steps": [
+            { "retrieve": [ { "source": "newest", "limit": 50, "kinds": ["channel"] } ] },
+            { "compute": { "column": "fit", "formula": "history.channel_share + 0.5 * history.hour_share" } },
+            { "order_by": "fit" } ] } ] } }),
+    );
+    let ways = |visitor: &str| {
+        served(&server.recommend(json!({ "scenario": "reach", "visitor": { "id": visitor }, "limit": 4 })).json)
+    };
+    assert_eq!(ways("ann"), ["push-20", "push-9", "mail-20", "mail-9"]);
+    assert_eq!(ways("bob"), ["mail-9", "mail-20", "push-9", "push-20"]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ mod state;
 pub mod store;
 pub mod vectors;
 
-pub use audience::{Audience, Estimate, Progress};
+pub use audience::{Audience, Estimate, ItemOrder, Progress, SegmentItem, SegmentItems};
 pub use audit::{Audit, AuditFilter, Entry};
 pub use blobs::{BlobStore, FolderBlobs};
 pub use campaigns::{Campaign, Campaigns, Outcome, Reservation};

@@ -6,7 +6,7 @@
 use crate::db::{self, Place};
 use crate::error::{DatabaseContext, Result, StateError};
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -184,15 +184,12 @@ impl StateStore for SqliteStore {
     }
 
     fn get(&self, cell: Cell) -> Result<Option<Vec<u8>>> {
-        let sealed: Option<Vec<u8>> = {
-            let db = self.reader();
-            let mut select = db.prepare_cached("SELECT sealed FROM cells WHERE at = ?1").during("read the folds")?;
-            select.query_row([cell.at()], |row| row.get(0)).optional().during("read the folds")?
-        };
-        let Some(mut sealed) = sealed else { return Ok(None) };
-        let checksum = sealed.len() - open(cell, &sealed)?.len();
-        sealed.drain(..checksum);
-        Ok(Some(sealed))
+        let db = self.reader();
+        let mut select = db.prepare_cached("SELECT sealed FROM cells WHERE at = ?1").during("read the folds")?;
+        let mut rows = select.query([cell.at()]).during("read the folds")?;
+        let Some(row) = rows.next().during("read the folds")? else { return Ok(None) };
+        let sealed = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).during("read the folds")?;
+        open(cell, sealed).map(|value| Some(value.to_vec()))
     }
 
     fn scan(&self, space: Space, visit: &mut dyn FnMut(u32, &[u8]) -> Result<()>) -> Result<()> {

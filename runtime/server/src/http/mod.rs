@@ -72,6 +72,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/segments/size", post(segments::estimate))
         .route("/v1/segments/{name}", get(segments::get).put(segments::put).delete(segments::delete))
         .route("/v1/segments/{name}/size", get(segments::size))
+        .route("/v1/segments/{name}/items", get(segments::items))
         .route("/v1/captures", get(replays::list))
         .route("/v1/captures/{request_id}", get(replays::get))
         .route("/v1/replays", post(replays::post))

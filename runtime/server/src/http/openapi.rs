@@ -36,6 +36,7 @@ use utoipa::{Modify, OpenApi};
         segments::put,
         segments::delete,
         segments::size,
+        segments::items,
         segments::estimate,
         segments::export,
         segments::import,

@@ -12,7 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qianmian_core::expr::Expression;
-use qianmian_state::Estimate;
+use qianmian_state::{Estimate, ItemOrder, SegmentItem, SegmentItems};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -22,6 +22,9 @@ const LOOK: usize = 100_000;
 /// Keys of a sample, and most of them.
 const SAMPLE: usize = 20;
 const MOST_SAMPLE: usize = 1_000;
+/// Items shown, and most of them.
+const ITEMS: usize = 20;
+const MOST_ITEMS: usize = 1_000;
 /// Most ids of a list.
 const MOST_IDS: usize = 5_000_000;
 
@@ -162,6 +165,97 @@ pub(super) async fn size(
         audience::segment(&app, &name)?;
         let estimate = app.state.folds.segment(&name, sample).unwrap_or_default();
         Ok(Json(Size::of(estimate, app.state.folds.audience.progress().finished)))
+    })
+    .await
+}
+
+/// Which items to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shown {
+    /// `interest`, what members did most with, without it; `lift`, what they did more with than everybody.
+    order: Option<OrderSpec>,
+    /// Items, at most 1,000; 20 without it.
+    limit: Option<usize>,
+}
+
+/// How items are put in order.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OrderSpec {
+    /// By the interest of members.
+    Interest,
+    /// By how much more of it they have than everybody.
+    Lift,
+}
+
+/// An item among the members of a segment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ItemView {
+    item: String,
+    title: String,
+    /// Times shown to members.
+    impressions: u32,
+    /// Views and clicks of members.
+    views: u32,
+    /// Times members put it into a cart.
+    carts: u32,
+    /// Orders of members with it.
+    orders: u32,
+    /// Of these a view counts 1, a cart 3 and an order 5.
+    interest: f64,
+    /// The interest over what it were if members were like everybody, with one order added to both.
+    lift: f64,
+}
+
+/// Items among the members of a segment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ItemsView {
+    /// When they were counted, milliseconds since 1970 UTC; null before the first time.
+    as_of: Option<i64>,
+    /// Members there were.
+    members: u64,
+    /// Members looked at, evenly spread among them.
+    looked_at: u64,
+    items: Vec<ItemView>,
+}
+
+/// What the members of a segment do with which items, as it was last counted.
+#[utoipa::path(get, path = "/v1/segments/{name}/items", tag = "strategy", params(("name" = String, Path), Shown),
+    responses((status = 200, body = ItemsView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn items(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    asked: Result<Query<Shown>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<ItemsView>, ApiError> {
+    let Query(asked) = asked.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let limit = asked.limit.unwrap_or(ITEMS);
+    if !(1..=MOST_ITEMS).contains(&limit) {
+        let detail = format!("limit is {limit}: expected a whole number from 1 to {MOST_ITEMS}");
+        return Err(ApiError::bad_request("limit_out_of_range", detail));
+    }
+    let order = match asked.order {
+        Some(OrderSpec::Lift) => ItemOrder::Lift,
+        Some(OrderSpec::Interest) | None => ItemOrder::Interest,
+    };
+    blocking(move || {
+        audience::segment(&app, &name)?;
+        let found = app.state.folds.segment_items(&name, order, limit);
+        let as_of = found.as_ref().map(|found| found.as_of);
+        let SegmentItems { members, looked_at, items, .. } = found.unwrap_or_default();
+        let catalogue = app.state.catalogue.current();
+        let text = |column: &[Arc<str>], at: usize| column.get(at).map(ToString::to_string).unwrap_or_default();
+        let view = |item: &SegmentItem| ItemView {
+            item: text(&catalogue.ids, item.row.index()),
+            title: text(&catalogue.title, item.row.index()),
+            impressions: item.counts.impressions,
+            views: item.counts.views,
+            carts: item.counts.carts,
+            orders: item.counts.orders,
+            interest: item.interest,
+            lift: item.lift,
+        };
+        Ok(Json(ItemsView { as_of, members, looked_at, items: items.iter().map(view).collect() }))
     })
     .await
 }

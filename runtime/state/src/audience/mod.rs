@@ -10,9 +10,11 @@
 //! | `profile.rs` | columns of visitors in bulk |
 //! | `rfm.rs` | buyers in fifths |
 //! | `estimate.rs` | sizes and samples |
+//! | `members.rs` | what members of segments do |
 //! | `sweep.rs` | the thread that goes over everybody |
 
 mod estimate;
+mod members;
 mod profile;
 mod rfm;
 mod rules;
@@ -21,6 +23,7 @@ mod sweep;
 mod tests;
 
 pub use estimate::Estimate;
+pub use members::{ItemOrder, SegmentItem, SegmentItems};
 pub use profile::price_band;
 pub(crate) use profile::{NUMBERS, names};
 pub use rules::MOST_VALUES;
@@ -28,9 +31,9 @@ pub(crate) use sweep::Sweeper;
 
 use crate::Catalogue;
 use crate::fold::crowd::Numbered;
-use crate::fold::trends::TrendList;
 use crate::people::People;
 use arc_swap::ArcSwap;
+use members::AllMembers;
 use parking_lot::{Condvar, Mutex, RwLock};
 use profile::Batch;
 use qianmian_core::expr::Expression;
@@ -62,9 +65,6 @@ pub(crate) struct Relabelled {
     pub segments: Texts,
 }
 
-/// Trending lists by segment: events counted, and a list by kind with all kinds last.
-pub(crate) type SegmentTrends = FxHashMap<Arc<str>, (usize, [TrendList; 6])>;
-
 /// Who carries which tag and is in which segment.
 #[derive(Default)]
 pub struct Audience {
@@ -76,7 +76,7 @@ pub struct Audience {
     counted: RwLock<RoaringBitmap>,
     progress: Mutex<Progress>,
     changed: Condvar,
-    pub(crate) trends: ArcSwap<SegmentTrends>,
+    pub(crate) members: ArcSwap<AllMembers>,
     /// The clock stands at this moment; 0 when it does not stand.
     frozen: AtomicI64,
 }

@@ -1,13 +1,11 @@
 //! The thread that goes over everybody: after a change of definitions, and now and then where time alone makes a
 //! condition true.
 
-use super::SegmentTrends;
+use super::members;
 use super::rfm::Buyers;
 use crate::error::{Result, StateError};
 use crate::fold::Folds;
 use crate::fold::crowd::SHARDS;
-use crate::fold::trends::{self, Trend};
-use qianmian_core::{DAY_MS, TimeMs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -17,10 +15,6 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(30);
 /// Visitors labelled under one lock of the folds.
 const PORTION: usize = 2_048;
-/// Members of a segment whose interactions its trending list is made of.
-const TREND_MEMBERS: usize = 20_000;
-/// Interactions of so many days count there.
-const TREND_DAYS: TimeMs = 28;
 
 /// The thread. Dropping it stops it.
 pub(crate) struct Sweeper {
@@ -79,7 +73,7 @@ fn run(folds: &Folds, stop: &AtomicBool) {
         if moves || !audience.progress.lock().finished {
             sweep(folds, stop);
         } else {
-            audience.trends.store(Arc::new(trend(folds)));
+            look_at_members(folds, stop);
         }
         due = Instant::now() + EVERY.max(begun.elapsed() * 19);
     }
@@ -114,7 +108,9 @@ fn sweep(folds: &Folds, stop: &AtomicBool) {
             audience.rfm.store(Arc::new(buyers.cut()));
         }
     }
-    audience.trends.store(Arc::new(trend(folds)));
+    if !look_at_members(folds, stop) {
+        return;
+    }
     let mut progress = audience.progress.lock();
     if audience.rules.load().generation == generation {
         progress.finished = true;
@@ -123,27 +119,8 @@ fn sweep(folds: &Folds, stop: &AtomicBool) {
     }
 }
 
-/// What is trending in each segment, from what its members did lately: those in memory, which are the ones who did.
-fn trend(folds: &Folds) -> SegmentTrends {
-    let audience = &folds.audience;
-    let catalogue = folds.catalogue();
-    let since = audience.now() - TREND_DAYS * DAY_MS;
-    let mut made = SegmentTrends::default();
-    for segment in &audience.rules.load().segments {
-        let mut trend = Trend::default();
-        let mut events = 0;
-        let members = audience.members(&segment.name, TREND_MEMBERS);
-        for one in folds.crowd.at_hand(&members) {
-            for seen in one.visitor.recent.iter().take_while(|seen| seen.time >= since) {
-                let weight = trends::interest(seen.kind);
-                if weight > 0.0 {
-                    trend.add(&[seen.item.0], weight, seen.time);
-                    events += 1;
-                }
-            }
-        }
-        trend.refresh(&catalogue);
-        made.insert(Arc::clone(&segment.name), (events, trend.lists));
-    }
-    made
+/// Looks at what the members of segments do; false when it is told to stop.
+fn look_at_members(folds: &Folds, stop: &AtomicBool) -> bool {
+    let looked = members::look(folds, stop);
+    looked.map(|members| folds.audience.members.store(Arc::new(members))).is_some()
 }

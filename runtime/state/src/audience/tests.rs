@@ -1,8 +1,9 @@
 //! Tests of tags and segments over a state.
 
 use super::*;
+use crate::fold::trends::TrendList;
 use crate::{Item, State};
-use qianmian_core::{Affinity, DAY_MS, Event, EventKind, Layer, Members, SegmentRule, Tagger};
+use qianmian_core::{Affinity, DAY_MS, Event, EventKind, Layer, Members, Request, RequestContext, SegmentRule, Tagger};
 
 fn event(id: usize, kind: EventKind, visitor: &str, item: &str, traits: &[(&str, &str)]) -> Event {
     Event {
@@ -164,10 +165,60 @@ fn lists_code_and_trends_of_segments() {
     let ids = [("v5".to_owned(), "login".to_owned()), ("phone-7".to_owned(), "device".to_owned())];
     state.link_visitors(&ids).unwrap();
     assert_eq!(audience.size("invited"), Some(2), "by any of their ids");
-    let trends = audience.trends.load();
-    let (events, lists) = &trends["invited"];
+    let members = audience.members.load();
+    let invited = members.named("invited").unwrap();
     let ids = |list: &TrendList| -> Vec<Arc<str>> {
         list.iter().map(|(row, _)| Arc::clone(&state.catalogue.current().ids[*row as usize])).collect()
     };
-    assert_eq!((*events, ids(&lists[5])), (4, vec!["a".into(), "b".into()]));
+    assert_eq!((invited.events, ids(&invited.lists[5])), (4, vec!["a".into(), "b".into()]));
+}
+
+/// `fan` looks 60 times at `a` and orders it twice; nine others look once at `b`, and one of them at `a`.
+fn fans() -> State {
+    let state = State::in_memory().unwrap();
+    state.catalogue.upsert(["a", "b"].map(|id| Item { id: id.into(), ..Item::default() }).to_vec()).unwrap();
+    let mut events: Vec<Event> = (0..60).map(|n| event(n, EventKind::View, "fan", "a", &[])).collect();
+    events.extend((60..62).map(|n| event(n, EventKind::Purchase, "fan", "a", &[])));
+    events.extend((0..9).map(|n| event(70 + n, EventKind::View, &format!("other{n}"), "b", &[])));
+    events.push(event(80, EventKind::View, "other1", "a", &[]));
+    events.push(event(81, EventKind::Impression, "fan", "b", &[]));
+    state.append(events).unwrap();
+    let segments = vec![segment("all", "visitor.events > 1000.0"), segment("fans", "visitor.orders > 1.0")];
+    state.folds.audience.define(vec![], segments).unwrap();
+    state.folds.audience.wait();
+    state
+}
+
+#[test]
+fn items_are_counted_among_the_members_of_a_segment() {
+    let state = fans();
+    let (catalogue, folds) = (state.catalogue.current(), &state.folds);
+    let rows = ["a", "b"].map(|id| catalogue.row(id).unwrap());
+    let read = |visitor: &str, name: &str| {
+        let ctx = RequestContext::new(Request::default(), state.visitor(visitor), crate::identity::now(), 1);
+        let Some(ColumnValues::Numbers(found)) = folds.column(&catalogue, &ctx, &rows, name) else { panic!("{name}") };
+        found
+    };
+    let counts = ["impressions", "views", "carts", "orders"].map(|name| read("fan", &format!("item.segment_{name}")));
+    assert_eq!(counts, [[0.0, 1.0], [60.0, 0.0], [0.0, 0.0], [2.0, 0.0]].map(Vec::from));
+    // the item's own rate over everybody is worth 20 views
+    let (mean, rate) = (2.0 / 70.0, |part: f32, whole: f32, prior: f32| (part + 20.0 * prior) / (whole + 20.0));
+    let want = [rate(2.0, 60.0, rate(2.0, 61.0, mean)), rate(0.0, 0.0, rate(0.0, 9.0, mean))];
+    let found = read("fan", "item.segment_conversion");
+    assert!(found.iter().zip(&want).all(|(found, want)| (found - want).abs() < 1e-6), "{found:?}, want {want:?}");
+    let alone = read("other1", "item.conversion");
+    assert_eq!(read("other1", "item.segment_conversion"), alone, "without a segment the rate over everybody");
+    assert_eq!(read("other1", "item.segment_views"), [0.0; 2]);
+
+    let items = |order, most| folds.segment_items("fans", order, most).unwrap();
+    let found = items(ItemOrder::Interest, 9);
+    assert_eq!((found.members, found.looked_at, found.items.len()), (1, 1, 2));
+    assert_eq!((found.items[0].row, found.items[0].interest), (rows[0], 70.0));
+    // of everybody's interest of 80, fans have 70: 71 of it is in `a`, 9 in `b`
+    let lift = |own: f64, all: f64| (own + 5.0) / (all * 70.0 / 80.0 + 5.0);
+    let lifts: Vec<f64> = found.items.iter().map(|item| item.lift).collect();
+    assert!(lifts.iter().zip([lift(70.0, 71.0), lift(0.0, 9.0)]).all(|(a, b)| (a - b).abs() < 1e-9), "{lifts:?}");
+    assert_eq!(items(ItemOrder::Lift, 1).items.len(), 1);
+    assert_eq!(folds.segment_items("all", ItemOrder::Lift, 9).map(|found| found.items.len()), Some(0));
+    assert_eq!(folds.segment_items("none", ItemOrder::Lift, 9), None);
 }

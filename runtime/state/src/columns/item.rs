@@ -3,7 +3,7 @@
 use super::{numbers, ratio};
 use crate::catalogue::number;
 use crate::fold::decay::{Decayed, days};
-use crate::fold::{ChannelStats, Folds, ItemStats};
+use crate::fold::{Folds, ItemCounts, ItemStats, Statistics};
 use crate::{Catalogue, Stock};
 use qianmian_core::{ColumnValues, ItemRow, RequestContext};
 use rustc_hash::FxHashMap;
@@ -67,11 +67,15 @@ impl Folds {
         let rate = |part: fn(&ItemStats) -> u32, whole: fn(&ItemStats) -> u32, mean: f64, prior: f64| {
             all(&|i| (f64::from(part(i)) + prior * mean) / (f64::from(whole(i)) + prior))
         };
-        let nothing = Default::default();
-        let over = stats.channels.get(ctx.request.channel.as_str()).unwrap_or(&nothing);
-        let channel = |of: &dyn Fn(&ChannelStats) -> f64| {
-            numbers(rows, |row| of(&over.get(&row.0).copied().unwrap_or_default()) as f32)
-        };
+        if let Some(name) = name.strip_prefix("channel_") {
+            let over = stats.channels.get(ctx.request.channel.as_str());
+            return part(&stats, rows, name, |row| over.and_then(|items| items.get(&row)).copied().unwrap_or_default());
+        }
+        if let Some(name) = name.strip_prefix("segment_") {
+            let segments = self.audience.members.load();
+            let own = segments.of(&ctx.visitor.segments);
+            return part(&stats, rows, name, |row| own.map(|own| own.counts(row)).unwrap_or_default());
+        }
         Some(match name {
             "impressions" => all(&|i| f64::from(i.impressions)),
             "views" => all(&|i| f64::from(i.views)),
@@ -89,31 +93,32 @@ impl Folds {
                 let mean = ratio(totals.repeat_buyers, totals.buyers);
                 rate(|i| i.repeat_buyers, |i| i.buyers, mean, PRIOR_BUYERS)
             }
-            "channel_impressions" => channel(&|c| f64::from(c.impressions)),
-            "channel_views" => channel(&|c| f64::from(c.views)),
-            "channel_orders" => channel(&|c| f64::from(c.orders)),
-            "channel_ctr" | "channel_conversion" => {
-                let mean = ratio(totals.views, totals.impressions);
-                let sales = ratio(totals.orders, totals.views);
-                let ctr = name == "channel_ctr";
-                numbers(rows, |row| {
-                    let (here, all) = (over.get(&row.0).copied().unwrap_or_default(), stats.items.get(row.index()));
-                    let all = all.unwrap_or(&none);
-                    // the item's own rate over all channels, itself with a prior, is what a rate over one starts from
-                    let rate = |part: u32, whole: u32, prior: f64| {
-                        (f64::from(part) + PRIOR * prior) / (f64::from(whole) + PRIOR)
-                    };
-                    (if ctr {
-                        rate(here.views, here.impressions, rate(all.views, all.impressions, mean))
-                    } else {
-                        rate(here.orders, here.views, rate(all.orders, all.views, sales))
-                    }) as f32
-                })
-            }
             "days_since_order" => all(&|i| if i.last_order == 0 { f64::NAN } else { days(ctx.now, i.last_order) }),
             _ => return None,
         })
     }
+}
+
+/// A statistic over a part of the shop. The item's own rate over everything, itself with a prior, is what a rate starts from.
+fn part(stats: &Statistics, rows: &[ItemRow], name: &str, over: impl Fn(u32) -> ItemCounts) -> Option<ColumnValues> {
+    let count = |of: fn(&ItemCounts) -> u32| numbers(rows, |row| of(&over(row.0)) as f32);
+    let rate = |part: fn(&ItemCounts) -> u32, whole: fn(&ItemCounts) -> u32, mean: f64| {
+        let rate = |c: &ItemCounts, prior: f64| (f64::from(part(c)) + PRIOR * prior) / (f64::from(whole(c)) + PRIOR);
+        numbers(rows, |row| {
+            let all = stats.items.get(row.index()).map(ItemStats::counts).unwrap_or_default();
+            rate(&over(row.0), rate(&all, mean)) as f32
+        })
+    };
+    let totals = stats.totals;
+    Some(match name {
+        "impressions" => count(|c| c.impressions),
+        "views" => count(|c| c.views),
+        "carts" => count(|c| c.carts),
+        "orders" => count(|c| c.orders),
+        "ctr" => rate(|c| c.views, |c| c.impressions, ratio(totals.views, totals.impressions)),
+        "conversion" => rate(|c| c.orders, |c| c.views, ratio(totals.orders, totals.views)),
+        _ => return None,
+    })
 }
 
 /// Units of one kind; NaN when they are not counted.

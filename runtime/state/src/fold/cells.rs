@@ -4,7 +4,7 @@
 use super::decay::Decayed;
 use super::names::Names;
 use super::pairs::{PairValue, Pairs};
-use super::stats::{ChannelStats, ItemStats, Statistics, Totals};
+use super::stats::{ItemCounts, ItemStats, Statistics, Totals};
 use super::trends::Trend;
 use crate::bytes::{Reader, put_len, put_text};
 use rustc_hash::FxHashMap;
@@ -85,9 +85,9 @@ pub(super) fn pack_items(stats: &Statistics, names: &Names, channels: &[Arc<str>
         let decayed = [&item.views_1d, &item.views_7d, &item.orders_7d, &item.orders_30d, &item.orders_90d];
         decayed.iter().flat_map(|decayed| decayed.bits()).for_each(|bits| to.extend_from_slice(&bits.to_le_bytes()));
         let there = by_channel.iter().enumerate().filter_map(|(n, items)| Some((n, items.as_ref()?.get(&row)?)));
-        let there: Vec<(usize, &ChannelStats)> = there.collect();
+        let there: Vec<(usize, &ItemCounts)> = there.collect();
         put_len(&mut to, there.len());
-        for (channel, ChannelStats { impressions, views, carts, orders }) in there {
+        for (channel, ItemCounts { impressions, views, carts, orders }) in there {
             put_len(&mut to, channel);
             [impressions, views, carts, orders].into_iter().for_each(|count| put_len(&mut to, *count as usize));
         }
@@ -101,7 +101,7 @@ pub(super) fn unpack_items(
     names: &Names,
     channels: &[Arc<str>],
     page: u32,
-    mut each: impl FnMut(u32, ItemStats, Vec<(Arc<str>, ChannelStats)>),
+    mut each: impl FnMut(u32, ItemStats, Vec<(Arc<str>, ItemCounts)>),
 ) -> Option<()> {
     let mut from = Reader { bytes };
     while !from.bytes.is_empty() {
@@ -133,7 +133,7 @@ pub(super) fn unpack_items(
         for _ in 0..from.count()? {
             let channel = channels.get(from.len()?)?;
             let mut count = || whole(&mut from);
-            let stats = ChannelStats { impressions: count()?, views: count()?, carts: count()?, orders: count()? };
+            let stats = ItemCounts { impressions: count()?, views: count()?, carts: count()?, orders: count()? };
             by_channel.push((Arc::clone(channel), stats));
         }
         each(row, item, by_channel);

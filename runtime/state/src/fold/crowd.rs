@@ -1,8 +1,8 @@
 //! All visitors: snapshots by key, each with a number that bitmaps and the disk know them by.
 //!
 //! With a [`Room`], who was not needed lately is let go of when they do not fit: of them a key and a number stay in memory.
-//! They are read where they are kept, and come back when they change. Only who is kept as they are now can go, so what
-//! changed is kept (`checkpoint.rs`) whenever it takes much of the room.
+//! They are read where they are kept, and come back when they are looked at or change. Only who is kept as they are now can
+//! go, so what changed is kept (`checkpoint.rs`) whenever it takes much of the room.
 
 use super::cold::Cold;
 use super::packed::weight;
@@ -10,21 +10,31 @@ use crate::error::Result;
 use parking_lot::RwLock;
 use qianmian_core::Visitor;
 use rustc_hash::{FxHashMap, FxHasher};
-use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Visitors are spread over so many maps by a hash of their key: any few of them are a fair sample of all.
 pub(crate) const SHARDS: usize = 64;
 
-/// Who is in one map, and about the bytes they take.
+/// How many in memory a look asks to go before it leaves who was read on disk.
+const ASKED: usize = 8;
+
+/// One of the maps.
 #[derive(Default)]
 struct Shard {
     known: FxHashMap<Arc<str>, Known>,
+    books: Books,
+}
+
+/// What a map keeps of all in it.
+#[derive(Default)]
+struct Books {
+    /// About the bytes of those in memory.
     bytes: usize,
-    /// Rises each time room is made.
-    round: u32,
+    /// Numbers of those in memory, in the order in which they are asked to go; of some who are gone too.
+    ring: VecDeque<u32>,
     /// Numbers of those who changed since the last cut.
     changed: Vec<u32>,
     /// There was nobody to let go of when so much was kept.
@@ -32,15 +42,15 @@ struct Shard {
 }
 
 struct Known {
-    number: u32,
     /// None while they are on disk only.
     visitor: Option<Arc<Visitor>>,
+    number: u32,
     /// About the bytes of the visitor; 0 while they are on disk only.
-    bytes: usize,
-    /// The round of its map in which it was last looked at.
-    used: AtomicU32,
+    bytes: u32,
     /// Which cut the last change is part of; 0 before the first.
     changed: u32,
+    /// Looked at, or changed, since they were last asked to go.
+    used: AtomicBool,
 }
 
 /// A visitor among others.
@@ -122,34 +132,38 @@ impl Crowd {
         &self.shards[(hasher.finish() >> 32) as usize % SHARDS]
     }
 
-    /// The visitor, or the unknown one. Who is read from disk stays, where there is room.
+    /// The visitor, or the unknown one. Who is read from disk stays, where others can go.
     pub fn get(&self, key: &str) -> Arc<Visitor> {
         let (number, changed) = {
             let shard = self.shard(key).read();
             let Some(known) = shard.known.get(key) else { return self.unknown() };
-            known.used.store(shard.round, Ordering::Relaxed);
-            match &known.visitor {
-                Some(visitor) => return Arc::clone(visitor),
-                None => (known.number, known.changed),
+            if let Some(visitor) = &known.visitor {
+                known.used.store(true, Ordering::Relaxed);
+                return Arc::clone(visitor);
             }
+            (known.number, known.changed)
         };
         let read = self.read(number);
         let mut shard = self.shard(key).write();
-        let Shard { known, bytes, round, .. } = &mut *shard;
-        let Some(one) = known.get_mut(key).filter(|one| one.number == number) else { return self.unknown() };
-        if let Some(visitor) = &one.visitor {
-            return Arc::clone(visitor);
+        let there =
+            |shard: &Shard| shard.known.get(key).filter(|one| one.number == number).map(|one| one.visitor.clone());
+        match there(&shard) {
+            None => return self.unknown(),
+            Some(Some(visitor)) => return visitor,
+            Some(None) => {}
         }
         let Some(visitor) = read.map_or_else(|error| self.lose(&error), |visitor| Some(Arc::new(visitor))) else {
             return self.unknown();
         };
         let own = weight(&visitor);
-        // who changed and left again meanwhile is not who was read
-        let as_read = one.changed == changed;
-        if as_read && self.room.as_ref().is_some_and(|room| *bytes + own <= room.each - room.each / 8) {
-            *one.used.get_mut() = *round;
-            one.visitor = Some(Arc::clone(&visitor));
-            self.weigh(&mut one.bytes, bytes, own);
+        if self.make_room(&mut shard, own, ASKED) {
+            let Shard { known, books } = &mut *shard;
+            // who changed and left again meanwhile is not who was read
+            if let Some(one) = known.get_mut(key).filter(|one| one.changed == changed) {
+                one.visitor = Some(Arc::clone(&visitor));
+                self.weigh(&mut one.bytes, &mut books.bytes, own);
+                self.enter(&mut books.ring, number);
+            }
         }
         visitor
     }
@@ -190,8 +204,7 @@ impl Crowd {
     /// About the bytes in memory, of those the part that changed since the last cut, and how many there may be; nothing
     /// where there is no limit.
     pub fn pressure(&self) -> Option<(usize, usize, usize)> {
-        let each = self.room.as_ref().map(|room| room.each).filter(|each| *each < usize::MAX)?;
-        Some((self.bytes(), self.fresh.load(Ordering::Relaxed), each * SHARDS))
+        Some((self.bytes(), self.fresh.load(Ordering::Relaxed), self.limit()? * SHARDS))
     }
 
     /// The keys of these numbers, where they are still there.
@@ -211,15 +224,6 @@ impl Crowd {
             .collect()
     }
 
-    /// Those of these numbers who are in memory.
-    pub fn at_hand(&self, numbers: &[u32]) -> Vec<Numbered> {
-        let one = |(number, key): (u32, Arc<str>)| {
-            let visitor = self.shard(&key).read().known.get(&key)?.visitor.as_ref().map(Arc::clone)?;
-            Some(Numbered { number, key, visitor })
-        };
-        self.named(numbers).into_iter().filter_map(one).collect()
-    }
-
     /// Names first: whoever makes a visitor holds a shard and then wants the names.
     fn named(&self, numbers: &[u32]) -> Vec<(u32, Arc<str>)> {
         let keys = self.keys.read();
@@ -236,70 +240,74 @@ impl Crowd {
     /// Forgets a visitor; returns the number they had. From the disk they go with the next cut.
     pub fn remove(&self, key: &str) -> Option<u32> {
         let mut shard = self.shard(key).write();
-        let known = shard.known.remove(key)?;
-        shard.bytes -= known.bytes;
-        self.bytes.fetch_sub(known.bytes, Ordering::Relaxed);
+        let Shard { known, books } = &mut *shard;
+        let gone = known.remove(key)?;
+        books.bytes -= gone.bytes as usize;
+        self.bytes.fetch_sub(gone.bytes as usize, Ordering::Relaxed);
         if self.room.is_some() {
-            self.gone.write().push(known.number);
+            self.gone.write().push(gone.number);
         }
-        self.keys.write()[known.number as usize] = None;
-        Some(known.number)
+        let mut keys = self.keys.write();
+        keys[gone.number as usize] = None;
+        if books.ring.len() > 2 * known.len() + SHARDS {
+            books.ring.retain(|number| keys[*number as usize].is_some());
+        }
+        Some(gone.number)
     }
 
     /// Changes a visitor, made when unknown; returns their number. A request that holds the old one keeps it.
     pub fn edit(&self, key: &str, change: impl FnOnce(&mut Visitor)) -> u32 {
         let mut shard = self.shard(key).write();
-        let shard = &mut *shard;
-        let number = match shard.known.get_mut(key) {
-            Some(one) => self.alter(one, &mut shard.bytes, shard.round, &mut shard.changed, change),
+        let Shard { known, books } = &mut *shard;
+        let number = match known.get_mut(key) {
+            Some(one) => self.alter(one, books, change),
             None => {
-                let (key, used): (Arc<str>, _) = (key.into(), AtomicU32::new(shard.round));
-                let number = self.number(&key);
-                let mut one = Known { number, visitor: Some(Arc::default()), bytes: 0, used, changed: 0 };
-                self.alter(&mut one, &mut shard.bytes, shard.round, &mut shard.changed, change);
-                shard.known.insert(key, one);
+                let key: Arc<str> = key.into();
+                let (number, visitor) = (self.number(&key), Some(Arc::default()));
+                let mut one = Known { visitor, number, bytes: 0, changed: 0, used: AtomicBool::new(false) };
+                self.enter(&mut books.ring, number);
+                self.alter(&mut one, books, change);
+                // many come once and never again
+                *one.used.get_mut() = false;
+                known.insert(key, one);
                 number
             }
         };
-        self.make_room(shard);
+        self.make_room(&mut shard, 0, usize::MAX);
         number
     }
 
     /// Changes a visitor who is there.
     pub fn change(&self, key: &str, change: impl FnOnce(&mut Visitor)) {
         let mut shard = self.shard(key).write();
-        let shard = &mut *shard;
-        let Some(one) = shard.known.get_mut(key) else { return };
-        self.alter(one, &mut shard.bytes, shard.round, &mut shard.changed, change);
-        self.make_room(shard);
+        let Shard { known, books } = &mut *shard;
+        let Some(one) = known.get_mut(key) else { return };
+        self.alter(one, books, change);
+        self.make_room(&mut shard, 0, usize::MAX);
     }
 
     /// Changes somebody, brought back where they are on disk only, and counts what they take; returns their number.
-    fn alter(
-        &self,
-        one: &mut Known,
-        bytes: &mut usize,
-        round: u32,
-        changed: &mut Vec<u32>,
-        change: impl FnOnce(&mut Visitor),
-    ) -> u32 {
-        *one.used.get_mut() = round;
+    fn alter(&self, one: &mut Known, books: &mut Books, change: impl FnOnce(&mut Visitor)) -> u32 {
         let visitor = match &mut one.visitor {
-            Some(visitor) => visitor,
+            Some(visitor) => {
+                *one.used.get_mut() = true;
+                visitor
+            }
             none => {
                 let read = self.read(one.number);
                 let read = read.map_or_else(|error| self.lose(&error), |visitor| Some(Arc::new(visitor)));
+                self.enter(&mut books.ring, one.number);
                 none.insert(read.unwrap_or_default())
             }
         };
         change(Arc::make_mut(visitor));
         if self.room.is_some() {
             let own = weight(visitor);
-            self.weigh(&mut one.bytes, bytes, own);
+            self.weigh(&mut one.bytes, &mut books.bytes, own);
             let cut = self.cut.load(Ordering::Relaxed);
             if one.changed != cut {
                 one.changed = cut;
-                changed.push(one.number);
+                books.changed.push(one.number);
                 self.fresh.fetch_add(own, Ordering::Relaxed);
             }
         }
@@ -307,10 +315,23 @@ impl Crowd {
     }
 
     /// Counts what one takes now.
-    fn weigh(&self, one: &mut usize, shard: &mut usize, now: usize) {
-        *shard = *shard - *one + now;
-        self.bytes.fetch_add(now.wrapping_sub(*one), Ordering::Relaxed);
-        *one = now;
+    fn weigh(&self, one: &mut u32, all: &mut usize, now: usize) {
+        *all = *all - *one as usize + now;
+        self.bytes.fetch_add(now.wrapping_sub(*one as usize), Ordering::Relaxed);
+        // a profile is bounded far below 4 GB
+        *one = u32::try_from(now).unwrap_or(u32::MAX);
+    }
+
+    /// Somebody is in memory from now on.
+    fn enter(&self, ring: &mut VecDeque<u32>, number: u32) {
+        if self.limit().is_some() {
+            ring.push_back(number);
+        }
+    }
+
+    /// About the bytes that one map's visitors may take, where there is a limit.
+    fn limit(&self) -> Option<usize> {
+        self.room.as_ref().map(|room| room.each).filter(|each| *each < usize::MAX)
     }
 
     /// The next number, of a new key.
@@ -344,12 +365,14 @@ impl Crowd {
         keys[number as usize] = Some(Arc::clone(&key));
         drop(keys);
         let mut shard = self.shard(&key).write();
+        let Shard { known, books } = &mut *shard;
         let visitor = visitor.map(Arc::new);
-        let bytes = visitor.as_deref().map_or(0, weight);
-        shard.bytes += bytes;
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let used = AtomicU32::new(shard.round);
-        shard.known.insert(key, Known { number, visitor, bytes, used, changed: 0 });
+        let mut bytes = 0;
+        if let Some(visitor) = &visitor {
+            self.weigh(&mut bytes, &mut books.bytes, weight(visitor));
+            self.enter(&mut books.ring, number);
+        }
+        known.insert(key, Known { visitor, number, bytes, changed: 0, used: AtomicBool::new(false) });
     }
 
     /// Numbers below were given to others before.
@@ -367,7 +390,7 @@ impl Crowd {
         let mut changed = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.write();
-            let numbers = std::mem::take(&mut shard.changed);
+            let numbers = std::mem::take(&mut shard.books.changed);
             let mut push = |key: &Arc<str>, one: &Known| {
                 if let Some(visitor) = &one.visitor {
                     changed.push(Numbered { number: one.number, key: Arc::clone(key), visitor: Arc::clone(visitor) });
@@ -390,8 +413,10 @@ impl Crowd {
     /// A cut is kept: whoever has not changed since may be let go of.
     pub fn keep(&self, cut: u32) {
         self.kept.store(cut, Ordering::Relaxed);
-        if self.room.as_ref().is_some_and(|room| room.each < usize::MAX) {
-            self.shards.iter().for_each(|shard| self.make_room(&mut shard.write()));
+        if self.limit().is_some() {
+            for shard in &self.shards {
+                self.make_room(&mut shard.write(), 0, usize::MAX);
+            }
         }
     }
 
@@ -400,29 +425,37 @@ impl Crowd {
         self.gone.write().append(&mut cut.gone);
     }
 
-    /// Lets go of who was not used for longest, until an eighth of the room is free.
-    fn make_room(&self, shard: &mut Shard) {
-        let Some(room) = &self.room else { return };
+    /// Asks in turn at most so many to go, until there is room for so many bytes more; true when there is. Who was used since
+    /// they were last asked stays once more, and who is not kept as they are now stays.
+    fn make_room(&self, shard: &mut Shard, more: usize, most: usize) -> bool {
+        let Some(each) = self.limit() else { return true };
         let kept = self.kept.load(Ordering::Relaxed);
-        if shard.bytes <= room.each || shard.full_at == Some(kept) {
-            return;
+        let Shard { known, books } = shard;
+        if books.bytes + more <= each {
+            return true;
         }
-        shard.round = shard.round.wrapping_add(1);
-        let idle = |one: &Known| shard.round.wrapping_sub(one.used.load(Ordering::Relaxed));
-        let free = shard.known.values().filter(|one| one.visitor.is_some() && one.changed <= kept);
-        let mut free: Vec<(u32, u32)> = free.map(|one| (idle(one), one.number)).collect();
-        free.sort_unstable_by_key(|one| Reverse(one.0));
+        if books.full_at == Some(kept) || more > each {
+            return false;
+        }
         let keys = self.keys.read();
-        for key in free.iter().filter_map(|(_, number)| keys[*number as usize].as_ref()) {
-            if shard.bytes <= room.each - room.each / 8 {
-                return;
+        let all = 2 * books.ring.len();
+        for _ in 0..all.min(most) {
+            let Some(number) = books.ring.pop_front() else { break };
+            let Some(one) = keys[number as usize].as_ref().and_then(|key| known.get_mut(key)) else { continue };
+            if one.changed > kept || std::mem::take(one.used.get_mut()) {
+                books.ring.push_back(number);
+                continue;
             }
-            if let Some(one) = shard.known.get_mut(key) {
-                one.visitor = None;
-                self.weigh(&mut one.bytes, &mut shard.bytes, 0);
+            one.visitor = None;
+            self.weigh(&mut one.bytes, &mut books.bytes, 0);
+            if books.bytes + more <= each {
+                return true;
             }
         }
-        shard.full_at = Some(kept);
+        if most >= all {
+            books.full_at = Some(kept);
+        }
+        false
     }
 }
 
@@ -442,6 +475,12 @@ mod tests {
         assert_eq!((0..SHARDS).map(|shard| crowd.numbers(shard).len()).sum::<usize>(), 2);
         crowd.change("nobody", bump);
         assert_eq!(crowd.len(), 2);
+    }
+
+    /// How many of these are in memory.
+    fn at_hand(crowd: &Crowd, numbers: impl Iterator<Item = u32>) -> usize {
+        let inside = |key: &Arc<str>| crowd.shard(key).read().known[key].visitor.is_some();
+        crowd.keys(numbers).iter().filter(|key| inside(key)).count()
     }
 
     /// Keeps a cut as a checkpoint does.
@@ -488,7 +527,7 @@ mod tests {
             assert_eq!(format!("{:?}", one.visitor), format!("{:?}", roomy.get(&one.key)));
         }
         assert_eq!(tight.bytes(), bytes, "a look at everybody brings nobody back");
-        assert!(tight.at_hand(&all).len() < 2_000);
+        assert!(at_hand(&tight, all.iter().copied()) < 2_000);
         for n in 0..2_000 {
             assert!(tight.remove(&format!("v{n}")).is_some());
         }
@@ -496,6 +535,29 @@ mod tests {
         assert_eq!((tight.len(), tight.bytes()), (0, 0));
         assert!(tight.get("v1").is_unknown());
         assert!(cold.get(0).is_err(), "gone from the disk too");
+    }
+
+    #[test]
+    fn who_is_asked_for_again_and_again_stays() {
+        let cold = Arc::new(Cold::new(Arc::new(crate::SqliteStore::open(None).unwrap())));
+        let limit = SHARDS * 8_000;
+        let crowd = Crowd::new(Some(Room::new(Some(limit), Arc::clone(&cold))));
+        for n in 0..2_000 {
+            crowd.edit(&format!("v{n}"), |visitor| visitor.events = n + 1);
+        }
+        keep(&crowd, &cold);
+        assert!(at_hand(&crowd, 0..2_000) < 1_500);
+        for n in 0..20_000 {
+            assert_eq!(crowd.get("v1").events, 2);
+            assert_eq!(at_hand(&crowd, 1..2), 1, "after {n} others");
+            assert_eq!(crowd.get(&format!("v{}", n * 7 % 2_000)).events, n * 7 % 2_000 + 1);
+            assert!(crowd.bytes() <= limit);
+        }
+        for n in 2..2_000 {
+            crowd.remove(&format!("v{n}"));
+        }
+        let ring: usize = crowd.shards.iter().map(|shard| shard.read().books.ring.len()).sum();
+        assert!(ring <= SHARDS * SHARDS, "{ring} numbers of those who are gone");
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub(crate) use checkpointer::Checkpointer;
 pub use digest::Digest;
 pub(crate) use lists::Lister;
 pub use pairs::{NEIGHBOURS, Neighbour, PairCount, SHRINK};
-pub use stats::{ChannelStats, ItemStats, Totals};
+pub(crate) use stats::Statistics;
+pub use stats::{ItemCounts, ItemStats, Totals};
 pub use trends::TRENDING;
 
 use crate::audience::Audience;
@@ -54,7 +55,6 @@ use pairs::{Neighbours, PairValue, Pairs, Waiting};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use qianmian_core::{Event, EventKind, ItemRow, TimeMs, Visitor};
 use rustc_hash::{FxHashMap, FxHashSet};
-use stats::Statistics;
 use std::sync::Arc;
 use trends::{Follow, TrendLists, Trends};
 use visitors::{Line, Moment, Trace};

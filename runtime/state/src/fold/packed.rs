@@ -4,7 +4,8 @@
 use super::names::Names;
 use crate::bytes::{Reader, put_len, put_text};
 use qianmian_core::{EventKind, Interaction, ItemHistory, ItemRow, TimeMs, Visitor};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// Appends every field of a visitor.
@@ -97,12 +98,12 @@ pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<Visitor> {
     let mut from = Unpacker { from, base: last_seen };
     let item = |from: &mut Unpacker<'_>| names.items.own(from.whole()?).map(ItemRow);
     let weight = |from: &mut Unpacker<'_>| Some((names.symbols.own(from.whole()?)?, from.float()?));
-    let recent = from.all(|from| {
+    let recent = from.list(|from| {
         let item = item(from)?;
         let [kind] = from.from.array()?;
         Some(Interaction { item, kind: *EventKind::ALL.get(usize::from(kind))?, time: from.time()? })
     })?;
-    let items = from.all(|from| {
+    let items = from.map(|from| {
         let row = item(from)?;
         let (impressions, views, carts, orders) = (from.whole()?, from.whole()?, from.whole()?, from.whole()?);
         let quantity = from.float()?;
@@ -127,21 +128,21 @@ pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<Visitor> {
         first_seen,
         last_seen,
         last_order,
-        order_times: from.all(Unpacker::time)?,
-        categories: from.all(weight)?,
-        brands: from.all(weight)?,
-        channels: from.all(|from| Some((from.text()?, from.float()?)))?,
-        prices: from.all(|from| Some((i8::from_le_bytes(from.from.array()?), from.float()?)))?,
-        hours: from.all(|from| Some((u8::from_le_bytes(from.from.array()?), from.float()?)))?,
+        order_times: from.list(Unpacker::time)?,
+        categories: from.map(weight)?,
+        brands: from.map(weight)?,
+        channels: from.map(|from| Some((from.text()?, from.float()?)))?,
+        prices: from.list(|from| Some((i8::from_le_bytes(from.from.array()?), from.float()?)))?,
+        hours: from.list(|from| Some((u8::from_le_bytes(from.from.array()?), from.float()?)))?,
         activity,
         orders_90d,
         spend_90d,
         active_days,
         shares,
-        tags: from.all(Unpacker::text)?,
-        segments: from.all(Unpacker::text)?,
-        attributes: from.all(|from| Some((from.text()?, from.text()?)))?,
-        attribute_times: from.all(|from| Some((from.text()?, from.time()?)))?,
+        tags: from.list(Unpacker::text)?,
+        segments: from.list(Unpacker::text)?,
+        attributes: from.map(|from| Some((from.text()?, from.text()?)))?,
+        attribute_times: from.map(|from| Some((from.text()?, from.time()?)))?,
         channel: from.text()?,
         region: from.text()?,
         version: u64::from_le_bytes(from.from.array()?),
@@ -220,9 +221,24 @@ impl Unpacker<'_> {
         self.from.str().map(Arc::from)
     }
 
-    fn all<T, C: FromIterator<T>>(&mut self, mut each: impl FnMut(&mut Self) -> Option<T>) -> Option<C> {
+    fn list<T>(&mut self, mut each: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count = self.from.count()?;
-        (0..count).map(|_| each(self)).collect()
+        let mut all = Vec::with_capacity(count);
+        for _ in 0..count {
+            all.push(each(self)?);
+        }
+        Some(all)
+    }
+
+    /// Made as large as it will be: growing it again and again would be most of the work.
+    fn map<K: Hash + Eq, V>(&mut self, mut each: impl FnMut(&mut Self) -> Option<(K, V)>) -> Option<FxHashMap<K, V>> {
+        let count = self.from.count()?;
+        let mut all = FxHashMap::with_capacity_and_hasher(count, FxBuildHasher);
+        for _ in 0..count {
+            let (key, value) = each(self)?;
+            all.insert(key, value);
+        }
+        Some(all)
     }
 }
 
@@ -231,7 +247,6 @@ mod tests {
     use super::super::names::Numbers;
     use super::*;
     use proptest::prelude::*;
-    use std::hash::Hash;
 
     /// Items, and symbols; an even number.
     const THINGS: u32 = 1_000;

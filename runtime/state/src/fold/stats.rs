@@ -1,6 +1,7 @@
 //! Counts by item and over the whole shop.
 
 use super::decay::Decayed;
+use super::trends::interest;
 use qianmian_core::{EventKind, TimeMs};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -34,6 +35,15 @@ pub struct ItemStats {
     pub orders_90d: Decayed,
 }
 
+impl ItemStats {
+    /// What can be compared with a part of the shop.
+    #[must_use]
+    pub fn counts(&self) -> ItemCounts {
+        let Self { impressions, views, carts, orders, .. } = *self;
+        ItemCounts { impressions, views, carts, orders }
+    }
+}
+
 /// Sums over all items, for priors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
@@ -49,9 +59,9 @@ pub struct Totals {
     pub repeat_buyers: f64,
 }
 
-/// What happened with one item over one channel, over all time.
+/// What happened with one item in a part of the shop, over one channel or with members of a segment, over all time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChannelStats {
+pub struct ItemCounts {
     /// Times shown.
     pub impressions: u32,
     /// Views and clicks.
@@ -60,6 +70,15 @@ pub struct ChannelStats {
     pub carts: u32,
     /// Orders with it.
     pub orders: u32,
+}
+
+impl ItemCounts {
+    /// How much interest that is: each event as in what is popular.
+    #[must_use]
+    pub fn interest(&self) -> f64 {
+        let each = [(self.views, EventKind::View), (self.carts, EventKind::Cart), (self.orders, EventKind::Purchase)];
+        each.into_iter().map(|(count, kind)| f64::from(count) * interest(kind)).sum()
+    }
 }
 
 /// Channels that items are counted by; those of a sender who invents more are not.
@@ -71,7 +90,7 @@ pub(crate) struct Statistics {
     pub items: Vec<ItemStats>,
     pub totals: Totals,
     /// By channel, then by row.
-    pub channels: FxHashMap<Arc<str>, FxHashMap<u32, ChannelStats>>,
+    pub channels: FxHashMap<Arc<str>, FxHashMap<u32, ItemCounts>>,
     /// What changed since it was last kept.
     unkept: Marked,
 }
@@ -174,7 +193,7 @@ impl Statistics {
     }
 
     /// An item as it was kept, with its share of channels.
-    pub fn restore(&mut self, row: u32, stats: ItemStats, channels: Vec<(Arc<str>, ChannelStats)>) {
+    pub fn restore(&mut self, row: u32, stats: ItemStats, channels: Vec<(Arc<str>, ItemCounts)>) {
         *self.item(row).0 = stats;
         for (channel, stats) in channels {
             self.channels.entry(channel).or_default().insert(row, stats);

@@ -176,6 +176,32 @@ fn interests_fade_and_name_tags() {
 }
 
 #[test]
+fn stages_of_the_life_cycle_are_reached_one_after_the_other() {
+    let folds = Folds::new(shop(), nobody());
+    let mut share = event(EventKind::Custom, day(1) + 3, "v", &[]);
+    share.attributes.push(("action".into(), "share".into()));
+    let steps = [
+        (event(EventKind::View, day(0), "v", &["tea1"]), "acquisition"),
+        (event(EventKind::View, day(0) + 1, "v", &["tea2"]), "acquisition"),
+        (event(EventKind::Click, day(0) + 2, "v", &["tea3"]), "activation"),
+        (event(EventKind::Impression, day(1), "v", &["tea3"]), "retention"),
+        (event(EventKind::Purchase, day(1) + 2, "v", &["tea1"]), "revenue"),
+        (share, "referral"),
+        (event(EventKind::View, day(2), "v", &["tea1"]), "referral"),
+    ];
+    assert_eq!(folds.visitor("v").stage(), "");
+    for (event, stage) in steps {
+        folds.apply(&[event]);
+        let visitor = folds.visitor("v");
+        assert_eq!(visitor.stage(), stage);
+        let carried: Vec<&str> = visitor.tags.iter().filter_map(|tag| tag.strip_prefix("stage:")).collect();
+        assert_eq!(carried, [stage]);
+    }
+    folds.apply(&[event(EventKind::Cart, day(3), "w", &["tea1"])]);
+    assert_eq!(folds.visitor("w").stage(), "activation", "a cart is enough");
+}
+
+#[test]
 fn a_held_snapshot_does_not_change() {
     let folds = Folds::new(shop(), nobody());
     folds.apply(&[event(EventKind::View, day(0), "v", &["tea1"])]);

@@ -6,6 +6,7 @@
 mod codec;
 mod mark;
 mod rows;
+mod seen;
 mod sqlite;
 mod writer;
 

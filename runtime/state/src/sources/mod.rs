@@ -14,11 +14,10 @@ pub use eligible::{Gate, Ineligible, eligible};
 
 use crate::Catalogue;
 use crate::fold::decay::{WEEK, days, fade, landmark_log2};
-use crate::fold::trends::{ENOUGH_EVENTS, Follow, TrendList};
+use crate::fold::trends::{Follow, TrendList};
 use crate::fold::{Folds, Relation};
 use pick::Pick;
 use qianmian_core::{Basis, ItemHistory, ItemRow, RequestContext, Scope, Source, SourceSpec};
-use std::sync::Arc;
 
 /// Days after which an order counts half for buying again.
 const AGAIN_HALF_LIFE: f64 = 365.0;
@@ -87,14 +86,13 @@ impl Folds {
     }
 
     fn popular(&self, pick: &Pick<'_>, ctx: &RequestContext, scope: Scope) -> Vec<(ItemRow, f32)> {
-        let (trending, segments) = (self.trending(), self.audience.trends.load());
+        let (trending, segments) = (self.trending(), self.audience.members.load());
         let lists = match scope {
             Scope::All => Some(trending.all()),
             Scope::Channel => trending.of(Follow::Channel, &ctx.request.channel),
             Scope::Region => trending.of(Follow::Region, &ctx.request.region),
             Scope::Segment => {
-                let of = |name: &Arc<str>| segments.get(name).filter(|(events, _)| *events >= ENOUGH_EVENTS as usize);
-                let first = ctx.visitor.segments.iter().find_map(of).map(|(_, lists)| lists);
+                let first = segments.of(&ctx.visitor.segments).map(|members| &members.lists);
                 first.or_else(|| trending.of_tags(&ctx.visitor.tags))
             }
         };
