@@ -1,4 +1,4 @@
-//! Making a backup. Nobody waits for it: databases are read beside whoever writes them, the larger ones a page at a time.
+//! Making a backup, beside whoever writes the data folder: the larger databases are read a page at a time, so that nobody waits.
 //!
 //! Links, reservations and the set-up are each as of one moment; of the log it holds what was there when its end was reached,
 //! of items and captures each as it was when it was read.
@@ -21,7 +21,7 @@ use rusqlite::{Connection, Params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Rows that are read at a time; an erasure may have to wait until they are sealed.
+/// Rows that are read at a time.
 const PAGE: i64 = 64;
 /// Times the set-up is read again because it changed meanwhile.
 const TRIES: usize = 20;

@@ -31,6 +31,8 @@ const MAGIC: &[u8] = b"qmbkeys1";
 /// How long it is noted who was erased: no backup takes as long.
 const NOTED: i64 = 7 * DAY_MS;
 const NONCE: usize = 12;
+/// Secrets that are stored at a time: an erasure may have to wait for it.
+const FRESH: usize = 8192;
 
 /// What a secret is called in a backup. It tells neither the secret nor whose it is.
 pub(super) type Label = [u8; 16];
@@ -79,8 +81,8 @@ pub(super) struct Vault {
     since: i64,
     /// `None` for who was erased meanwhile.
     known: FxHashMap<String, Option<Secret>>,
-    /// A transaction is open.
-    writing: bool,
+    /// Made, and not stored yet.
+    fresh: Vec<(String, Secret)>,
 }
 
 impl Vault {
@@ -94,28 +96,14 @@ impl Vault {
         db.execute("INSERT OR IGNORE INTO vault VALUES(1, ?1)", [standing.sealed()]).during("make secrets")?;
         let since =
             db.query_row("SELECT coalesce(max(number), 0) FROM gone", [], |row| row.get(0)).during("read secrets")?;
-        Ok(Self { db, since, known: FxHashMap::default(), writing: false })
+        Ok(Self { db, since, known: FxHashMap::default(), fresh: Vec::new() })
     }
 
-    pub fn standing(&self) -> Result<Standing> {
-        let sealed: Vec<u8> =
-            self.db.query_row("SELECT sealed FROM vault", [], |row| row.get(0)).during("read secrets")?;
-        Standing::read(db::unseal(FILE, b"vault", &sealed)?)
-            .ok_or_else(|| StateError::Damaged { what: FILE.into(), detail: "its number is cut".into() })
-    }
-
-    fn stand(&self, standing: Standing) -> Result<()> {
-        self.db.execute("UPDATE vault SET sealed = ?1", [standing.sealed()]).during("write secrets").map(drop)
-    }
-
-    /// The secret of a visitor's key, made where there is none; `None` when they were erased since the vault was opened.
-    /// Kept by the next [`Vault::keep`].
+    /// The secret of a visitor's key, made where there is none and stored by the next [`Vault::keep`]; `None` when they were
+    /// erased since the vault was opened.
     pub fn secret(&mut self, key: &str) -> Result<Option<Secret>> {
         if let Some(known) = self.known.get(key) {
             return Ok(*known);
-        }
-        if !std::mem::replace(&mut self.writing, true) {
-            self.db.execute_batch("BEGIN IMMEDIATE").during("make secrets")?;
         }
         let stored = self
             .db
@@ -123,40 +111,39 @@ impl Vault {
             .and_then(|mut select| select.query_row([key], |row| row.get::<_, Vec<u8>>(0)).optional())
             .during("read secrets")?;
         let secret = match stored {
-            Some(sealed) => Some(secret_of(key, &sealed)?),
-            None if self.gone(key)? => None,
+            Some(sealed) => secret_of(key, &sealed)?,
             None => {
                 let secret = Secret(rand::random());
-                self.put(key, &secret)?;
-                Some(secret)
+                self.fresh.push((key.to_owned(), secret));
+                secret
             }
         };
-        self.known.insert(key.to_owned(), secret);
-        Ok(secret)
-    }
-
-    fn gone(&self, key: &str) -> Result<bool> {
-        let mut select = self
-            .db
-            .prepare_cached("SELECT EXISTS(SELECT 1 FROM gone WHERE key = ?1 AND number > ?2)")
-            .during("read secrets")?;
-        select.query_row(params![key, self.since], |row| row.get(0)).during("read secrets")
-    }
-
-    fn put(&self, key: &str, secret: &Secret) -> Result<()> {
-        self.db
-            .prepare_cached("INSERT INTO secrets VALUES(?1, ?2)")
-            .and_then(|mut insert| insert.execute(params![key, db::seal(key.as_bytes(), &secret.0)]))
-            .during("make secrets")
-            .map(drop)
-    }
-
-    /// Has the secrets that were made on disk.
-    pub fn keep(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.writing) {
-            self.db.execute_batch("COMMIT").during("make secrets")?;
+        self.known.insert(key.to_owned(), Some(secret));
+        if self.fresh.len() >= FRESH {
+            self.keep()?;
         }
-        Ok(())
+        Ok(Some(secret))
+    }
+
+    /// Stores the secrets that were made, but those of who was erased meanwhile: what they sealed nobody opens.
+    pub fn keep(&mut self) -> Result<()> {
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).during("store secrets")?;
+        for (key, secret) in self.fresh.drain(..) {
+            let gone: bool = tx
+                .prepare_cached("SELECT EXISTS(SELECT 1 FROM gone WHERE key = ?1 AND number > ?2)")
+                .and_then(|mut select| select.query_row(params![key, self.since], |row| row.get(0)))
+                .during("store secrets")?;
+            if gone {
+                self.known.insert(key, None);
+            } else if put(&tx, &key, &secret)? == 0 {
+                let detail = "another backup is being made at the same time; try again when it is finished".into();
+                return Err(StateError::Backup { path: FILE.into(), detail });
+            }
+        }
+        tx.commit().during("store secrets")
     }
 
     /// Visitors a secret was asked for.
@@ -166,34 +153,55 @@ impl Vault {
 
     /// Counts a backup that is whole; only files of secrets written from now on open it.
     pub fn count(&mut self) -> Result<Standing> {
-        self.db.execute_batch("BEGIN IMMEDIATE").during("write secrets")?;
-        let Standing { id, backups } = self.standing()?;
-        let standing = Standing { id, backups: backups + 1 };
-        self.stand(standing)?;
-        self.db.execute_batch("COMMIT").during("write secrets")?;
-        Ok(standing)
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).during("write secrets")?;
+        let Standing { id, backups } = standing(&tx)?;
+        let counted = Standing { id, backups: backups + 1 };
+        stand(&tx, counted)?;
+        tx.commit().during("write secrets")?;
+        Ok(counted)
     }
 
     /// Fills a vault that was just made.
     pub fn fill(&mut self, keys: &Keys) -> Result<()> {
-        self.db.execute_batch("BEGIN IMMEDIATE").during("write secrets")?;
-        self.stand(keys.standing)?;
+        let tx = self.db.transaction().during("write secrets")?;
+        stand(&tx, keys.standing)?;
         for (key, secret) in keys.secrets.values() {
-            self.put(key, secret)?;
+            put(&tx, key, secret)?;
         }
-        self.db.execute_batch("COMMIT").during("write secrets")
+        tx.commit().during("write secrets")
     }
 }
 
 impl Standing {
+    fn bytes(&self) -> Vec<u8> {
+        [&self.id[..], &self.backups.to_le_bytes()].concat()
+    }
+
     fn sealed(&self) -> Vec<u8> {
-        db::seal(b"vault", &[&self.id[..], &self.backups.to_le_bytes()].concat())
+        db::seal(b"vault", &self.bytes())
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader { bytes };
         Some(Self { id: from.array()?, backups: u64::from_le_bytes(from.array()?) })
     }
+}
+
+fn standing(db: &Connection) -> Result<Standing> {
+    let sealed: Vec<u8> = db.query_row("SELECT sealed FROM vault", [], |row| row.get(0)).during("read secrets")?;
+    Standing::read(db::unseal(FILE, b"vault", &sealed)?)
+        .ok_or_else(|| StateError::Damaged { what: FILE.into(), detail: "its number is cut".into() })
+}
+
+fn stand(db: &Connection, standing: Standing) -> Result<()> {
+    db.execute("UPDATE vault SET sealed = ?1", [standing.sealed()]).during("write secrets").map(drop)
+}
+
+/// 0 when there is one already.
+fn put(db: &Connection, key: &str, secret: &Secret) -> Result<usize> {
+    db.prepare_cached("INSERT OR IGNORE INTO secrets VALUES(?1, ?2)")
+        .and_then(|mut insert| insert.execute(params![key, db::seal(key.as_bytes(), &secret.0)]))
+        .during("store secrets")
 }
 
 fn secret_of(key: &str, sealed: &[u8]) -> Result<Secret> {
@@ -241,8 +249,7 @@ pub fn write_keys(data: &Path, file: &Path) -> Result<usize> {
     let pseudonyms = fs::read(&path).map_err(super::records::io("read", &path))?;
     let mut vault = Vault::open(data)?;
     let tx = vault.db.transaction().during("read secrets")?;
-    let sealed: Vec<u8> = tx.query_row("SELECT sealed FROM vault", [], |row| row.get(0)).during("read secrets")?;
-    let mut payload = db::unseal(FILE, b"vault", &sealed)?.to_vec();
+    let mut payload = standing(&tx)?.bytes();
     put_len(&mut payload, pseudonyms.len());
     payload.extend_from_slice(&pseudonyms);
     let mut count = 0;
@@ -317,21 +324,27 @@ mod tests {
         let ann: [Arc<str>; 1] = ["ann".into()];
         assert_eq!(destroy(Some(dir.path()), &ann).unwrap(), 0);
         assert!(!dir.path().join(FILE).exists(), "an erasure makes no vault");
+        let secret = |vault: &mut Vault, key: &str| vault.secret(key).unwrap().unwrap().0;
         let mut first = Vault::open(dir.path()).unwrap();
-        let (known, bob) = (first.secret("ann").unwrap().unwrap(), first.secret("bob").unwrap().unwrap());
+        let (known, bob) = (secret(&mut first, "ann"), secret(&mut first, "bob"));
         first.keep().unwrap();
         let mut second = Vault::open(dir.path()).unwrap();
-        assert_eq!(second.secret("ann").unwrap().unwrap().0, known.0, "one secret, whichever backup");
-        second.keep().unwrap();
+        assert_eq!((secret(&mut second, "ann"), secret(&mut second, "bob")), (known, bob), "whichever backup");
         let mut third = Vault::open(dir.path()).unwrap();
         assert_eq!(destroy(Some(dir.path()), &ann).unwrap(), 1);
-        assert!(third.secret("ann").unwrap().is_none(), "it may have read them before they were erased");
-        assert_eq!(third.secret("bob").unwrap().unwrap().0, bob.0);
+        // it may have read them before they were erased
+        let late = secret(&mut third, "ann");
         third.keep().unwrap();
-        let again = Vault::open(dir.path()).unwrap().secret("ann").unwrap().unwrap();
-        assert_ne!(again.0, known.0, "who comes back is somebody new");
+        assert!(third.secret("ann").unwrap().is_none());
+        let mut fourth = Vault::open(dir.path()).unwrap();
+        let again = secret(&mut fourth, "ann");
+        assert!(again != known && again != late, "who comes back is somebody new");
+        let carl = (secret(&mut third, "carl"), secret(&mut fourth, "carl"));
+        assert_ne!(carl.0, carl.1);
+        fourth.keep().unwrap();
+        assert!(matches!(third.keep(), Err(StateError::Backup { .. })), "two at once would seal with two secrets");
         let bytes = std::fs::read(dir.path().join(FILE)).unwrap();
-        assert!(!bytes.windows(32).any(|window| window == known.0), "the secret lingers on the disk");
-        assert!(bytes.windows(32).any(|window| window == bob.0), "as it would be found");
+        assert!(!bytes.windows(32).any(|window| window == known || window == late), "the secret lingers on the disk");
+        assert!(bytes.windows(32).any(|window| window == bob), "as it would be found");
     }
 }
