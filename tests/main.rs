@@ -4,6 +4,8 @@
 mod audience;
 #[path = "cases/authoring.rs"]
 mod authoring;
+#[path = "cases/backup.rs"]
+mod backup;
 #[path = "cases/browser.rs"]
 mod browser;
 #[path = "cases/campaigns.rs"]

@@ -321,7 +321,26 @@ impl Audiences {
         segments.retain(|segment| *segment.name != *name);
         segments.push(Segment { name: name.into(), rule });
         self.define(tags, segments)?;
-        self.keep(SEGMENT, name, &json!(spec))
+        let before = self.list(name)?;
+        let version = self.keep(SEGMENT, name, &json!(spec))?;
+        self.drop_list(before)?;
+        Ok(version)
+    }
+
+    /// The list that a segment is made of now.
+    fn list(&self, name: &str) -> Result<Option<String>, ApiError> {
+        let document = self.state.registry.get(SEGMENT, name).map_err(ApiError::internal)?;
+        Ok(document.and_then(list_of))
+    }
+
+    /// Deletes a list that no segment is made of any more: nobody would be taken off it.
+    fn drop_list(&self, list: Option<String>) -> Result<(), ApiError> {
+        let Some(list) = list else { return Ok(()) };
+        let segments = self.state.registry.list(SEGMENT).map_err(ApiError::internal)?;
+        if !segments.into_iter().filter_map(list_of).any(|used| used == list) {
+            self.state.blobs.delete(&list).map_err(ApiError::internal)?;
+        }
+        Ok(())
     }
 
     fn define(&self, tags: Vec<Tag>, segments: Vec<Segment>) -> Result<(), ApiError> {
@@ -350,9 +369,11 @@ impl Audiences {
     /// When the registry cannot be written.
     pub fn delete(&self, kind: &str, name: &str) -> Result<bool, ApiError> {
         let _turn = self.turn.lock();
+        let list = if kind == SEGMENT { self.list(name)? } else { None };
         if !self.state.registry.delete(kind, name).map_err(ApiError::internal)? {
             return Ok(false);
         }
+        self.drop_list(list)?;
         let (tags, segments) = self.all().map_err(ApiError::internal)?;
         self.define(tags, segments)?;
         self.note(kind, "delete", name, json!({})).map(|()| true)
@@ -363,6 +384,7 @@ impl Audiences {
     /// # Errors
     /// As [`Self::put_segment`].
     pub fn import(&self, name: &str, ids: &[String], about: String) -> Result<u32, ApiError> {
+        good_name(name)?;
         let mut keys: Vec<[u8; KEY]> = Vec::with_capacity(ids.len());
         for id in ids {
             let mut key = [0; KEY];
@@ -393,7 +415,6 @@ impl Audiences {
             let left: Vec<[u8; KEY]> = keys.iter().filter(|key| !on(key)).copied().collect();
             let new = self.state.blobs.put(left.as_flattened()).map_err(ApiError::internal)?;
             self.put_segment(&name, &SegmentSpec::Listed { list: new, count: left.len(), about })?;
-            self.state.blobs.delete(&list).map_err(ApiError::internal)?;
         }
         Ok(())
     }
@@ -401,6 +422,13 @@ impl Audiences {
 
 fn tag_of(document: Document) -> Result<TagSpec, ApiError> {
     serde_json::from_value(document.value.unwrap_or_default()).map_err(ApiError::internal)
+}
+
+fn list_of(document: Document) -> Option<String> {
+    match segment_of(document) {
+        Ok(SegmentSpec::Listed { list, .. }) => Some(list),
+        _ => None,
+    }
 }
 
 fn segment_of(document: Document) -> Result<SegmentSpec, ApiError> {

@@ -399,6 +399,23 @@ fn key(campaign: &str, id: &str) -> Vec<u8> {
     format!("{campaign}/{id}").into_bytes()
 }
 
+/// A stored reservation with another visitor: a backup holds none by name.
+///
+/// # Errors
+/// [`StateError::Damaged`], and those of `rename`.
+pub(crate) fn renamed(
+    campaign: &str,
+    id: &str,
+    sealed: &[u8],
+    rename: impl FnOnce(Option<String>) -> Result<Option<String>>,
+) -> Result<Vec<u8>> {
+    let key = key(campaign, id);
+    let mut reservation: Reservation = serde_json::from_slice(db::unseal("reservation", &key, sealed)?)
+        .map_err(|e| StateError::Damaged { what: format!("reservation {id}"), detail: e.to_string() })?;
+    reservation.visitor = rename(reservation.visitor.take())?;
+    Ok(db::seal(&key, &serde_json::to_vec(&reservation).unwrap_or_default()))
+}
+
 fn open_items(running: &FxHashMap<String, Running>) -> Open {
     let mut open = Open::default();
     for one in running.values() {

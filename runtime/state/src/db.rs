@@ -165,6 +165,25 @@ fn remember(place: &Place, name: &str) -> Result<()> {
 /// # Errors
 /// As [`open`]; a file that does not exist is an error.
 pub(crate) fn open_read_only(place: &Place, name: &str, format: i64) -> Result<Connection> {
+    let db = open_existing(place, name, format)?;
+    db.execute_batch("PRAGMA query_only=ON;").during("configure the database")?;
+    Ok(db)
+}
+
+/// Opens an existing file beside others that read and write it, without a look at its structure.
+///
+/// # Errors
+/// As [`open_read_only`].
+pub(crate) fn open_existing(place: &Place, name: &str, format: i64) -> Result<Connection> {
+    let (db, found) = open_any_format(place)?;
+    if found == format { Ok(db) } else { Err(StateError::Format { what: name.into(), found, expected: format }) }
+}
+
+/// As [`open_existing`], whatever the format, which it tells.
+///
+/// # Errors
+/// As [`open_read_only`].
+pub(crate) fn open_any_format(place: &Place) -> Result<(Connection, i64)> {
     if let Place::File(path) = place
         && !path.exists()
     {
@@ -172,9 +191,10 @@ pub(crate) fn open_read_only(place: &Place, name: &str, format: i64) -> Result<C
         return Err(StateError::Io { action: "open", path: path.clone(), source });
     }
     let db = place.connect()?;
-    db.execute_batch("PRAGMA query_only=ON; PRAGMA busy_timeout=5000;").during("configure the database")?;
-    let found: i64 = pragma(&db, "user_version")?;
-    if found == format { Ok(db) } else { Err(StateError::Format { what: name.into(), found, expected: format }) }
+    db.execute_batch("PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA busy_timeout=5000;")
+        .during("configure the database")?;
+    let found = pragma(&db, "user_version")?;
+    Ok((db, found))
 }
 
 /// As [`open_read_only`] of a file in `dir`; where there is none yet, an empty store with the tables of `schema`.

@@ -32,6 +32,14 @@ pub enum StateError {
         /// How it shows.
         detail: String,
     },
+    /// A backup, or the file of secrets it is opened with, cannot be used.
+    #[error("{path}: {detail}", path = path.display())]
+    Backup {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        detail: String,
+    },
     /// Written by a version of the program this one does not know.
     #[error("{what} has format {found}, this program reads format {expected}; start the version that wrote it")]
     Format {

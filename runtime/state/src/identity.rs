@@ -4,6 +4,8 @@
 //! audit trail.
 
 use crate::audit::{Audit, AuditFilter};
+use crate::backup;
+use crate::campaigns::Campaigns;
 use crate::captures::Captures;
 use crate::error::Result;
 use crate::fold::Folds;
@@ -13,6 +15,7 @@ use crate::state::State;
 use qianmian_core::{Event, TimeMs};
 use rustc_hash::FxHashSet;
 use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,6 +33,8 @@ pub struct Erased {
     pub events: u64,
     /// Captured answers.
     pub captures: usize,
+    /// Secrets without which backups cannot be read about them.
+    pub secrets: usize,
 }
 
 /// A person after a change of links.
@@ -84,8 +89,8 @@ impl State {
         })?
     }
 
-    /// Erases a person with all their ids: their events from the log, their captures, their profile, their links, and their
-    /// share of the sums over all visitors (an item's orders).
+    /// Erases a person with all their ids: their events from the log, their captures, their profile, their links, their
+    /// share of the sums over all visitors (an item's orders), and what backups hold of them.
     ///
     /// # Errors
     /// As [`EventLog::erase`], and [`crate::StateError::Stopped`]. What was begun is finished when the state is next opened.
@@ -93,7 +98,7 @@ impl State {
         let (people, audit) = (Arc::clone(&self.people), Arc::clone(&self.audit));
         let (log, folds) = (Arc::clone(&self.log), Arc::clone(&self.folds));
         let (captures, person) = (Arc::clone(&self.captures), self.people.of(id));
-        let campaigns = Arc::clone(&self.campaigns);
+        let (campaigns, folder) = (Arc::clone(&self.campaigns), self.folder().map(Path::to_path_buf));
         let (keys, erased) = self.writer()?.between_commits(move || -> Result<_> {
             let keys = people.keys(&person);
             let known = keys.len() > 1 || !folds.visitor(&person).is_unknown();
@@ -105,12 +110,13 @@ impl State {
             let mut events = Vec::new();
             log.of(&keys, &mut |chunk| events.extend(chunk.events))?;
             // the log first: what is tried again after a failure must not be taken out of the sums twice
-            let erased = erase(&keys, &*log, &captures)?;
+            let mut erased = erase(&keys, &*log, &captures)?;
             folds.erase(&person, &events)?;
             people.forget(&person)?;
             campaigns.forget(&keys)?;
-            // what was not known but captured leaves its proof too
-            if known || erased.events > 0 || erased.captures > 0 {
+            erased.secrets = backup::destroy(folder.as_deref(), &keys)?;
+            // what was not known but captured, or is in backups only, leaves its proof too
+            if known || erased.events > 0 || erased.captures > 0 || erased.secrets > 0 {
                 prove(&audit, &keys, erased)?;
             }
             Ok((keys, erased))
@@ -129,12 +135,13 @@ fn erase(keys: &[Arc<str>], log: &dyn EventLog, captures: &Captures) -> Result<E
     if events > 0 && !log.scrub()? {
         tracing::warn!("erased events linger in the write-ahead log: a reader is active; it is tried again");
     }
-    Ok(Erased { ids: keys.len(), events, captures: captured })
+    Ok(Erased { ids: keys.len(), events, captures: captured, secrets: 0 })
 }
 
 fn prove(audit: &Audit, keys: &[Arc<str>], erased: Erased) -> Result<()> {
     for key in keys {
-        let detail = json!({ "ids": erased.ids, "events": erased.events, "captures": erased.captures });
+        let Erased { ids, events, captures, secrets } = erased;
+        let detail = json!({ "ids": ids, "events": events, "captures": captures, "backup_secrets": secrets });
         audit.add(now(), ERASED, Some(key), detail)?;
     }
     Ok(())
@@ -145,7 +152,8 @@ pub(crate) fn finish_erasures(
     audit: &Audit,
     log: &dyn EventLog,
     captures: &Captures,
-    people: &People,
+    (people, campaigns): (&People, &Campaigns),
+    dir: Option<&Path>,
     clear: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let filter = AuditFilter { action: Some(ERASING.into()), limit: LATEST, ..AuditFilter::default() };
@@ -163,12 +171,14 @@ pub(crate) fn finish_erasures(
         return Ok(());
     }
     tracing::warn!(visitors = left.len(), "finishing erasures that were cut short");
-    let erased = erase(&left, log, captures)?;
+    let mut erased = erase(&left, log, captures)?;
     for key in &left {
         people.forget(&people.person(key))?;
     }
+    campaigns.forget(&left)?;
     // no proof before the last of it is gone
     clear()?;
+    erased.secrets = backup::destroy(dir, &left)?;
     prove(audit, &left, erased)
 }
 

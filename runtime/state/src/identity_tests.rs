@@ -4,7 +4,6 @@ use super::*;
 use crate::captures::CaptureHead;
 use crate::error::StateError;
 use qianmian_core::EventKind;
-use std::path::Path;
 
 fn order(id: &str, visitor: &str, item: &str, time: TimeMs) -> Event {
     Event {
@@ -91,7 +90,7 @@ fn erasing_one_id_erases_the_person() {
     };
     state.captures.put(&[(head, b"page".to_vec())]).unwrap();
     let key = state.people.key("phone-7");
-    assert_eq!(state.erase_visitor("phone-7").unwrap(), Erased { ids: 2, events: 3, captures: 1 });
+    assert_eq!(state.erase_visitor("phone-7").unwrap(), Erased { ids: 2, events: 3, captures: 1, secrets: 0 });
     assert!(state.visitor("ann").is_unknown() && state.visitor("phone-7").is_unknown());
     assert_eq!((state.visitor("bob").orders, state.people.linked()), (1, 0));
     let proof = AuditFilter { subjects: Some(vec![key.clone()]), limit: 1, ..AuditFilter::default() };

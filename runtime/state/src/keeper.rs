@@ -2,6 +2,7 @@
 //! left behind in a corner.
 
 use crate::audit::Audit;
+use crate::backup;
 use crate::captures::Captures;
 use crate::error::{Result, StateError};
 use crate::fold::Folds;
@@ -9,6 +10,7 @@ use crate::identity::now;
 use crate::log::EventLog;
 use qianmian_core::DAY_MS;
 use serde_json::json;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -40,6 +42,8 @@ struct Work {
     folds: Arc<Folds>,
     captures: Arc<Captures>,
     audit: Arc<Audit>,
+    /// Where secrets of backups are.
+    folder: Option<PathBuf>,
 }
 
 impl Keeper {
@@ -49,9 +53,10 @@ impl Keeper {
         folds: Arc<Folds>,
         captures: Arc<Captures>,
         audit: Arc<Audit>,
+        folder: Option<PathBuf>,
     ) -> Result<Self> {
         let (swept, erased) = channel();
-        let work = Work { retention, log, folds, captures, audit };
+        let work = Work { retention, log, folds, captures, audit, folder };
         let thread = std::thread::Builder::new()
             .name("keeper".into())
             .spawn(move || work.run(&erased))
@@ -104,7 +109,13 @@ impl Work {
     /// True when nothing is left.
     fn sweep(&self, keys: &[Arc<str>]) -> bool {
         let captured = keys.iter().map(|key| self.captures.erase_visitor(key)).sum::<Result<usize>>();
-        let clean = captured.and_then(|_| Ok(self.log.scrub()? & self.folds.scrub()?));
+        let clean = captured.and_then(|captures| {
+            // a backup may have read what was only now taken away
+            if captures > 0 {
+                backup::destroy(self.folder.as_deref(), keys)?;
+            }
+            Ok(self.log.scrub()? & self.folds.scrub()?)
+        });
         clean.unwrap_or_else(|error| {
             tracing::error!(%error, "an erasure cannot be looked after; it is tried again");
             false

@@ -20,12 +20,14 @@
 //! | [`people`] | ids as pseudonymous keys, and keys linked into one person |
 //! | [`audit`] | what was done to people's data |
 //! | [`blobs`] | files by digest |
+//! | [`backup`] | backups, and secrets that are destroyed with whom they are of |
 //! | [`conformance`] | what every implementation of the four traits must do |
 //! | [`captures`] | answers with everything they depended on |
 //! | [`vectors`] | embeddings that changed after their space was stored whole |
 
 pub mod audience;
 pub mod audit;
+pub mod backup;
 pub mod blobs;
 mod bytes;
 pub mod campaigns;

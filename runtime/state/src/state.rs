@@ -167,7 +167,7 @@ impl State {
             None => None,
         };
         let clear = || store.as_ref().map_or(Ok(()), |store| store.clear());
-        identity::finish_erasures(&audit, &*log, &captures, &people, clear)?;
+        identity::finish_erasures(&audit, &*log, &captures, (&people, &campaigns), dir, clear)?;
         let folds = match &store {
             Some(store) => take_up(&catalogue, &people, &*log, store, limits.visitor_bytes)?,
             None => Folds::new(Arc::clone(&catalogue), Arc::clone(&people)),
@@ -212,6 +212,7 @@ impl State {
             Arc::clone(&self.folds),
             Arc::clone(&self.captures),
             Arc::clone(&self.audit),
+            self.folder.clone(),
         )?;
         // a second keeper is dropped here, which stops it
         drop(self.keeper.set(keeper));

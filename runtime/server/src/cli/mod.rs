@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod demo;
 mod evaluate;
 mod export;
@@ -37,6 +38,9 @@ enum Command {
     /// Fold the log anew, and compare.
     #[command(subcommand)]
     State(state::StateCommand),
+    /// Make a backup, write the secrets that open it, restore one.
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// Write, build, try, look into and upload strategies.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -126,6 +130,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Model(model) => model.run(),
         Command::Replay(replay) => replay.run(),
         Command::State(state) => state.run(),
+        Command::Backup(backup) => backup.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::TryComponent { .. } | Command::CheckModel { .. } => Ok(()),
     }

@@ -38,7 +38,7 @@ pub(super) struct EntryView {
     seq: u64,
     /// Milliseconds since 1970 UTC.
     time: i64,
-    /// visitor.link, visitor.unlink, visitor.erase (begun), visitor.erased (done), tag.put, segment.put ...
+    /// visitor.link, visitor.unlink, visitor.erase (begun), visitor.erased (done), tag.put, segment.put, backup.restored ...
     action: String,
     /// A visitor's key, or a name.
     subject: Option<String>,

@@ -6,6 +6,7 @@
 mod codec;
 mod mark;
 mod rows;
+pub(crate) mod sealed;
 mod seen;
 mod sqlite;
 mod writer;

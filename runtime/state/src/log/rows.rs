@@ -144,7 +144,7 @@ pub(super) fn load(db: &Connection, mut each: impl FnMut(&Id)) -> Result<Loaded>
     Ok(loaded)
 }
 
-fn key(what: &str, first: u64) -> Vec<u8> {
+pub(super) fn key(what: &str, first: u64) -> Vec<u8> {
     format!("{what}/{first}").into_bytes()
 }
 

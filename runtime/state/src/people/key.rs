@@ -65,7 +65,7 @@ impl Pseudonyms {
 }
 
 /// Writes a file that only this user can read, whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     // a temporary file is made for its owner alone
     let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -5,6 +5,7 @@
 
 mod key;
 
+pub(crate) use key::write_private;
 pub use key::{FILE as KEY_FILE, Pseudonyms};
 
 use crate::bytes::{Reader, put_text};
