@@ -1,8 +1,8 @@
 //! The instructions a machine has beyond those every generic kernel may use: products of 8-bit codes, and prefetching.
 
+use crate::signs::Halves;
 #[cfg(target_arch = "x86_64")]
 use pulp::NullaryFnOnce;
-use crate::signs::Halves;
 use pulp::{Arch, Simd, WithSimd};
 
 /// One set of instructions.
@@ -295,7 +295,8 @@ mod x86 {
                     let high = two._mm256_broadcastsi128_si256(cast::<[u8; 16], __m128i>(*high));
                     for (few, bytes) in few.iter_mut().zip(cast::<[u8; 64], [__m256i; 2]>(*bytes)) {
                         let upper = two._mm256_and_si256(two._mm256_srli_epi16::<4>(bytes), half);
-                        *few = two._mm256_add_epi8(*few, two._mm256_shuffle_epi8(low, two._mm256_and_si256(bytes, half)));
+                        *few =
+                            two._mm256_add_epi8(*few, two._mm256_shuffle_epi8(low, two._mm256_and_si256(bytes, half)));
                         *few = two._mm256_add_epi8(*few, two._mm256_shuffle_epi8(high, upper));
                     }
                 }

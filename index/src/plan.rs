@@ -100,7 +100,7 @@ pub(crate) const GATHERED_PER_PLACE: usize = 25;
 pub(crate) const GATHERED_CODES_PER_PLACE: usize = 50;
 
 /// From so many rows let through on they are weighed by signs first.
-pub(crate) const LEAST_SIGNED: usize = 8_192;
+pub(crate) const LEAST_SIGNED: usize = 4_096;
 
 /// One row in so many, those of the highest sums, is scored by codes at once. From these it is known how good a row must
 /// be, and from a sample of so many blocks, and rows of each, how far its sum may lie below what that makes likely: so
@@ -108,10 +108,12 @@ pub(crate) const LEAST_SIGNED: usize = 8_192;
 pub(crate) const SIGNS_FIRST: usize = 128;
 pub(crate) const SAMPLED_BLOCKS: usize = 128;
 pub(crate) const SAMPLED_OF_BLOCK: usize = 4;
-pub(crate) const SLACK_OF_SIGNS: f64 = 2.0;
+pub(crate) const SLACK_OF_SIGNS: f64 = 2.2;
 
-/// Rows that take as long to weigh by signs, and to score after that, as one more place in the pool of a walk.
-pub(crate) const SIGNED_PER_PLACE: usize = 300;
+/// Rows that take as long to weigh by signs, and to score after that, as one more place in the pool of a walk; and what
+/// the sample takes, in such places.
+pub(crate) const SIGNED_PER_PLACE: usize = 330;
+pub(crate) const PLACES_OF_SAMPLE: usize = 50;
 
 /// Rows asked to learn how much a closure lets through.
 pub(crate) const SAMPLE: usize = 256;

@@ -101,7 +101,7 @@ impl Search<'_> {
         let n = self.base.len();
         match (self.selection, self.mode, self.codes) {
             (Some(_), Mode::Auto, Some(_)) if self.to_be_signed().is_some() => {
-                (n as f32 * share) as usize / plan::SIGNED_PER_PLACE
+                plan::PLACES_OF_SAMPLE + (n as f32 * share) as usize / plan::SIGNED_PER_PLACE
             }
             (Some(_), Mode::Auto, Some(_)) => (n as f32 * share) as usize / plan::GATHERED_CODES_PER_PLACE,
             (Some(_), ..) => (n as f32 * share) as usize / plan::GATHERED_PER_PLACE,
