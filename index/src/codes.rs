@@ -41,6 +41,13 @@ pub(crate) struct CodeQuery {
     pub error: f32,
 }
 
+impl CodeQuery {
+    /// What each code is multiplied by.
+    pub fn weights(&self) -> &[i16] {
+        &self.weights
+    }
+}
+
 impl Codes {
     /// Codes of `vectors`.
     pub fn new(vectors: &Vectors, metric: Metric) -> Self {
@@ -118,12 +125,23 @@ impl Codes {
     /// To score by a query that [`Codes::query`] made.
     #[inline(always)]
     pub fn scores<'a>(&'a self, query: &'a CodeQuery) -> CodeScores<'a> {
-        CodeScores { rows: Rows::new(self.values.all(), self.stride), weights: &query.weights[..self.stride] }
+        CodeScores { rows: self.rows(), weights: &query.weights[..self.stride] }
     }
 
     /// Room for the codes of a file.
     pub fn room(len: usize, dim: usize, metric: Metric) -> Self {
         Self::empty(len, vec![0.0; dim], vec![1.0; dim], (metric == Metric::L2).then_some(0.0))
+    }
+
+    /// Numbers of a vector.
+    pub fn dim(&self) -> usize {
+        self.centre.len()
+    }
+
+    /// The codes of each vector, padded.
+    #[inline(always)]
+    pub fn rows(&self) -> Rows<'_, i8> {
+        Rows::new(self.values.all(), self.stride)
     }
 
     /// All codes, padded, one vector's after another.

@@ -1,5 +1,6 @@
 //! The instructions a machine has beyond those every generic kernel may use: products of 8-bit codes, and prefetching.
 
+use crate::signs::Halves;
 #[cfg(target_arch = "x86_64")]
 use pulp::NullaryFnOnce;
 use pulp::{Arch, Simd, WithSimd};
@@ -34,6 +35,25 @@ pub(crate) trait Isa: Copy {
             }
         }
         sums
+    }
+
+    /// For each of 64 rows, whose bytes lie beside one another, the sum of what its bytes are worth by their halves. No eight
+    /// bytes from a multiple of eight on are worth more than 255.
+    #[inline(always)]
+    fn sum_halves(self, bytes: &[[u8; 64]], tables: &[Halves]) -> [u16; 64] {
+        let mut sums = [0u16; 64];
+        for (bytes, [low, high]) in bytes.iter().zip(tables) {
+            for (sum, byte) in sums.iter_mut().zip(bytes) {
+                *sum += u16::from(low[usize::from(byte & 15)]) + u16::from(high[usize::from(byte >> 4)]);
+            }
+        }
+        sums
+    }
+
+    /// One bit for each that is at least so much.
+    #[inline(always)]
+    fn at_least(self, sums: &[u16; 64], least: u16) -> u64 {
+        sums.iter().rev().fold(0, |bits, &sum| bits << 1 | u64::from(sum >= least))
     }
 
     /// Asks for the cache line of `data[at]`; says nothing about what is there.
@@ -109,6 +129,7 @@ impl<S: Simd> Isa for Portable<S> {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Isa;
+    use crate::signs::{Halves, TOGETHER};
     use pulp::bytemuck::cast;
     use pulp::x86::{V3, V4};
     use std::arch::x86_64::{__m128i, __m256i, __m512i};
@@ -173,6 +194,37 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn sum_halves(self, bytes: &[[u8; 64]], tables: &[Halves]) -> [u16; 64] {
+            let (f, bw) = (self.avx512f, self.avx512bw);
+            let half = f._mm512_set1_epi8(15);
+            let mut sums: [__m512i; 2] = [cast([0i64; 8]); 2];
+            for (bytes, tables) in bytes.chunks(TOGETHER).zip(tables.chunks(TOGETHER)) {
+                let mut few: __m512i = cast([0i64; 8]);
+                for (bytes, [low, high]) in bytes.iter().zip(tables) {
+                    let bytes = cast::<[u8; 64], __m512i>(*bytes);
+                    let low = f._mm512_broadcast_i32x4(cast::<[u8; 16], __m128i>(*low));
+                    let high = f._mm512_broadcast_i32x4(cast::<[u8; 16], __m128i>(*high));
+                    let upper = f._mm512_and_si512(bw._mm512_srli_epi16::<4>(bytes), half);
+                    few = bw._mm512_add_epi8(few, bw._mm512_shuffle_epi8(low, f._mm512_and_si512(bytes, half)));
+                    few = bw._mm512_add_epi8(few, bw._mm512_shuffle_epi8(high, upper));
+                }
+                let [a, b] = cast::<__m512i, [__m256i; 2]>(few);
+                sums[0] = bw._mm512_add_epi16(sums[0], bw._mm512_cvtepu8_epi16(a));
+                sums[1] = bw._mm512_add_epi16(sums[1], bw._mm512_cvtepu8_epi16(b));
+            }
+            cast(sums)
+        }
+
+        #[inline(always)]
+        fn at_least(self, sums: &[u16; 64], least: u16) -> u64 {
+            let [a, b] = cast::<[u16; 64], [__m512i; 2]>(*sums);
+            let least = self.avx512f._mm512_set1_epi16(least.cast_signed());
+            let bw = self.avx512bw;
+            let (a, b) = (bw._mm512_cmpge_epu16_mask(a, least), bw._mm512_cmpge_epu16_mask(b, least));
+            u64::from(b) << 32 | u64::from(a)
+        }
+
+        #[inline(always)]
         fn prefetch<T>(self, data: &[T], at: usize) {
             self.sse._mm_prefetch::<T0>(data.as_ptr().wrapping_add(at).cast());
         }
@@ -229,6 +281,46 @@ mod x86 {
                 }
             }
             cast(sums)
+        }
+
+        #[inline(always)]
+        fn sum_halves(self, bytes: &[[u8; 64]], tables: &[Halves]) -> [u16; 64] {
+            let two = self.avx2;
+            let half = self.avx._mm256_set1_epi8(15);
+            let mut sums: [__m256i; 4] = [cast([0i64; 4]); 4];
+            for (bytes, tables) in bytes.chunks(TOGETHER).zip(tables.chunks(TOGETHER)) {
+                let mut few: [__m256i; 2] = [cast([0i64; 4]); 2];
+                for (bytes, [low, high]) in bytes.iter().zip(tables) {
+                    let low = two._mm256_broadcastsi128_si256(cast::<[u8; 16], __m128i>(*low));
+                    let high = two._mm256_broadcastsi128_si256(cast::<[u8; 16], __m128i>(*high));
+                    for (few, bytes) in few.iter_mut().zip(cast::<[u8; 64], [__m256i; 2]>(*bytes)) {
+                        let upper = two._mm256_and_si256(two._mm256_srli_epi16::<4>(bytes), half);
+                        *few =
+                            two._mm256_add_epi8(*few, two._mm256_shuffle_epi8(low, two._mm256_and_si256(bytes, half)));
+                        *few = two._mm256_add_epi8(*few, two._mm256_shuffle_epi8(high, upper));
+                    }
+                }
+                for (sum, sixteen) in sums.iter_mut().zip(cast::<[__m256i; 2], [__m128i; 4]>(few)) {
+                    *sum = two._mm256_add_epi16(*sum, two._mm256_cvtepu8_epi16(sixteen));
+                }
+            }
+            cast(sums)
+        }
+
+        #[inline(always)]
+        fn at_least(self, sums: &[u16; 64], least: u16) -> u64 {
+            let two = self.avx2;
+            let least = self.avx._mm256_set1_epi16(least.cast_signed());
+            let mut bits = 0;
+            for thirty_two in cast::<[u16; 64], [[__m256i; 2]; 2]>(*sums).into_iter().rev() {
+                let [a, b] = thirty_two;
+                let a = two._mm256_cmpeq_epi16(two._mm256_max_epu16(a, least), a);
+                let b = two._mm256_cmpeq_epi16(two._mm256_max_epu16(b, least), b);
+                // Packing takes turns between the two, half by half.
+                let both = two._mm256_permute4x64_epi64::<0b11_01_10_00>(two._mm256_packs_epi16(a, b));
+                bits = bits << 32 | u64::from(two._mm256_movemask_epi8(both).cast_unsigned());
+            }
+            bits
         }
 
         #[inline(always)]

@@ -30,6 +30,7 @@ mod overlay;
 mod plan;
 mod recent;
 mod search;
+mod signs;
 mod spaces;
 mod spec;
 mod table;

@@ -16,6 +16,9 @@ pub enum Way {
     Gather,
     /// The rows that are let through scored by their codes, the best of them exactly.
     CodeGather,
+    /// The rows that are let through weighed by the signs of their numbers, what these do not rule out scored by codes,
+    /// the best of it exactly.
+    SignGather,
     /// The graph walked, and nothing to let through or not.
     Walk,
     /// The graph walked wide enough for what is let through.
@@ -52,6 +55,7 @@ impl std::fmt::Display for Way {
             Self::CodeScan => "scan by codes",
             Self::Gather => "gather",
             Self::CodeGather => "gather by codes",
+            Self::SignGather => "gather by signs",
             Self::Walk => "walk",
             Self::FilteredWalk => "filtered walk",
         })
@@ -95,6 +99,22 @@ pub(crate) const CODES_PER_PLACE: usize = 65;
 pub(crate) const GATHERED_PER_PLACE: usize = 25;
 pub(crate) const GATHERED_CODES_PER_PLACE: usize = 50;
 
+/// From so many rows let through on they are weighed by signs first.
+pub(crate) const LEAST_SIGNED: usize = 4_096;
+
+/// One row in so many, those of the highest sums, is scored by codes at once. From these it is known how good a row must
+/// be, and from a sample of so many blocks, and rows of each, how far its sum may lie below what that makes likely: so
+/// many standard errors.
+pub(crate) const SIGNS_FIRST: usize = 128;
+pub(crate) const SAMPLED_BLOCKS: usize = 128;
+pub(crate) const SAMPLED_OF_BLOCK: usize = 4;
+pub(crate) const SLACK_OF_SIGNS: f64 = 2.2;
+
+/// Rows that take as long to weigh by signs, and to score after that, as one more place in the pool of a walk; and what
+/// the sample takes, in such places.
+pub(crate) const SIGNED_PER_PLACE: usize = 330;
+pub(crate) const PLACES_OF_SAMPLE: usize = 50;
+
 /// Rows asked to learn how much a closure lets through.
 pub(crate) const SAMPLE: usize = 256;
 
@@ -123,8 +143,12 @@ pub(crate) fn width_for(k: usize, share: f32) -> usize {
 /// A search that will cost more than so many narrow walks begins with one.
 pub(crate) const LOOK: usize = 5;
 
+/// A walk over all is not even begun when a filter that lets at least this share through bars every row it would begin
+/// with.
+pub(crate) const ALL_BARRED: f32 = 0.4;
+
 /// A walk over nothing but what is let through takes about as long as so many narrow ones over all.
-pub(crate) const ONLY: usize = 2;
+pub(crate) const ONLY: usize = 3;
 
 /// Such a walk begins with one row in so many of those wanted at least.
 pub(crate) const LEAST_FOUND: usize = 2;

@@ -4,7 +4,7 @@ use crate::base::Base;
 use crate::best::Best;
 use crate::codes::{CodeBlock, CodeQuery, Codes, CodesAt};
 use crate::filter::Selection;
-use crate::graph::{CodePlane, FloatPlane, Graph, Kept, Walk, with_scratch};
+use crate::graph::{Ask, CodePlane, FloatPlane, Graph, Kept, Walk, with_scratch};
 use crate::isa::dispatch;
 use crate::kernel::{ScoreAt, ScoreBlock};
 use crate::overlay::Dead;
@@ -100,6 +100,9 @@ impl Search<'_> {
     fn places_to_score_all(&self, share: f32) -> usize {
         let n = self.base.len();
         match (self.selection, self.mode, self.codes) {
+            (Some(_), Mode::Auto, Some(_)) if self.to_be_signed().is_some() => {
+                plan::PLACES_OF_SAMPLE + (n as f32 * share) as usize / plan::SIGNED_PER_PLACE
+            }
             (Some(_), Mode::Auto, Some(_)) => (n as f32 * share) as usize / plan::GATHERED_CODES_PER_PLACE,
             (Some(_), ..) => (n as f32 * share) as usize / plan::GATHERED_PER_PLACE,
             (None, Mode::Auto, Some(_)) => n / plan::CODES_PER_PLACE,
@@ -133,12 +136,17 @@ impl Search<'_> {
         if width.min(all) > plan::LOOK * narrow {
             width = narrow;
         }
+        // Where most rows are let through and none of those it begins with, all around is barred.
+        let bitmaps = self.selection.is_some() || self.barred.is_some();
+        let surrounded = self.mode == Mode::Auto && bitmaps && plan.share >= plan::ALL_BARRED;
         let mut only = None;
         loop {
             if self.mode == Mode::Auto && width >= all {
                 return false;
             }
-            self.walk_once(graph, width, only.as_deref(), kept);
+            let barred = |at: u32| !self.lets(at);
+            let vain: Option<Ask<'_>> = if surrounded && only.is_none() { Some(&barred) } else { None };
+            self.walk_once(graph, width, only.as_deref(), vain, kept);
             plan.width = width;
             plan.scored += kept.walk.scored;
             let pool = self.take_from_pool(graph, kept);
@@ -160,7 +168,7 @@ impl Search<'_> {
             if width == n || plan.retries == 3 || only.is_some() {
                 return false;
             }
-            if self.selection.is_some() || self.barred.is_some() {
+            if bitmaps {
                 // What is near is mostly left out: a walk over the rest instead, from what was found of it on. Where next to
                 // nothing was, what is let through is far away in all directions, and no walk finds it.
                 let lost = plan::LEAST_FOUND * pool.let_through < self.k;
@@ -220,7 +228,7 @@ impl Search<'_> {
         words
     }
 
-    fn walk_once(&self, graph: &Graph, width: usize, only: Option<&[u64]>, kept: &mut Kept) {
+    fn walk_once(&self, graph: &Graph, width: usize, only: Option<&[u64]>, vain: Option<Ask<'_>>, kept: &mut Kept) {
         let (arch, len) = (self.base.arch, self.base.len());
         let Kept { walk: scratch, coded, at, .. } = kept;
         let from = if only.is_some() { at.as_slice() } else { &[] };
@@ -228,12 +236,12 @@ impl Search<'_> {
             Some(codes) => {
                 codes.query(arch, self.query, coded);
                 let plane = CodePlane(codes.scores(coded));
-                dispatch(arch, Walk { graph, from, only, plane, len, width, scratch });
+                dispatch(arch, Walk { graph, from, only, vain, plane, len, width, scratch });
             }
             None => {
                 let rows = self.base.vectors.padded_rows();
                 let plane = FloatPlane { metric: self.base.metric(), rows, query: self.query };
-                dispatch(arch, Walk { graph, from, only, plane, len, width, scratch });
+                dispatch(arch, Walk { graph, from, only, vain, plane, len, width, scratch });
             }
         }
     }
@@ -282,9 +290,15 @@ impl Search<'_> {
             }
             _ => false,
         };
-        let query = coded.then_some(&kept.coded);
         // Positions stand for rows until they are scored exactly.
         let mut near = Best::with_slack(if coded { self.k } else { 0 }, plan::SLACK_OF_SCAN * kept.coded.error);
+        if let Some((selection, codes)) = self.to_be_signed().filter(|_| coded) {
+            self.score_by_signs(selection.signs(codes), plan, kept, &mut near);
+            plan.way = Way::SignGather;
+            self.rescore_nearest(near, plan, kept, best);
+            return;
+        }
+        let query = coded.then_some(&kept.coded);
         let asked_first = self.restricted();
         let mut scores = [0f32; BLOCK];
         let mut block: Vec<u32> = Vec::with_capacity(BLOCK);
@@ -321,10 +335,15 @@ impl Search<'_> {
             (true, true) => Way::CodeGather,
         };
         if coded {
-            kept.at.clear();
-            kept.at.extend(near.take().into_iter().map(|(_, at)| at));
-            self.rescore(plan, kept, best);
+            self.rescore_nearest(near, plan, kept, best);
         }
+    }
+
+    /// Scores exactly the positions that are nearest by their codes.
+    fn rescore_nearest(&self, near: Best, plan: &mut Plan, kept: &mut Kept, best: &mut Best) {
+        kept.at.clear();
+        kept.at.extend(near.take().into_iter().map(|(_, at)| at));
+        self.rescore(plan, kept, best);
     }
 
     fn score_block(&self, coded: Option<&CodeQuery>, place: Place<'_>, out: &mut [f32]) {
@@ -344,5 +363,6 @@ enum Place<'a> {
     At(&'a [u32]),
 }
 
+mod by_signs;
 #[cfg(test)]
 mod tests;

@@ -139,7 +139,10 @@ impl Around {
             self.codes.query(self.arch, query, &mut kept.coded);
             let plane = CodePlane(self.codes.scores(&kept.coded));
             let scratch = &mut kept.walk;
-            dispatch(self.arch, Walk { graph: &self.graph, from, only: None, plane, len: self.len, width, scratch });
+            dispatch(
+                self.arch,
+                Walk { graph: &self.graph, from, only: None, vain: None, plane, len: self.len, width, scratch },
+            );
             into.extend(kept.walk.found().map(|found| found.1));
         });
     }

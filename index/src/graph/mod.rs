@@ -13,7 +13,7 @@ mod walk;
 
 pub(crate) use build::build;
 pub(crate) use entries::Entries;
-pub(crate) use walk::{CodePlane, FloatPlane, Kept, Walk, with_scratch};
+pub(crate) use walk::{Ask, CodePlane, FloatPlane, Kept, Walk, with_scratch};
 
 use crate::aligned::{Aligned, Rows};
 use crate::table::Vectors;

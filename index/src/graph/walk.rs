@@ -6,6 +6,7 @@ use crate::aligned::Rows;
 use crate::codes::{CodeQuery, CodeScores};
 use crate::isa::{Isa, Work};
 use crate::kernel::{MISSING, score};
+use crate::signs::{BLOCK, Halves};
 use crate::spec::Metric;
 use std::cell::Cell;
 
@@ -100,6 +101,9 @@ pub(crate) struct Kept {
     /// Positions, and their scores.
     pub at: Vec<u32>,
     pub scores: Vec<f32>,
+    /// Of a query by signs: what they are worth, and what they come to.
+    pub tables: Vec<Halves>,
+    pub sums: Vec<[u16; BLOCK]>,
 }
 
 /// Calls `work` with this thread's scratch; with a new one when `work` is under way on this thread already.
@@ -269,6 +273,9 @@ impl<const N: usize> Pool<N> {
     }
 }
 
+/// A question about a position.
+pub(crate) type Ask<'a> = &'a dyn Fn(u32) -> bool;
+
 /// Finds the `width` highest scores it can into the scratch.
 pub(crate) struct Walk<'a, P> {
     pub graph: &'a Graph,
@@ -276,6 +283,8 @@ pub(crate) struct Walk<'a, P> {
     pub from: &'a [u32],
     /// One bit a vector: only these are found and walked over, from those of the entries that are among them.
     pub only: Option<&'a [u64]>,
+    /// Where this is so of all entries, the walk is not made and nothing found.
+    pub vain: Option<Ask<'a>>,
     pub plane: P,
     /// Vectors there are.
     pub len: usize,
@@ -289,7 +298,7 @@ impl<P: Plane> Work for Walk<'_, P> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let Self { graph, from, only, plane, len, width, scratch } = self;
+        let Self { graph, from, only, vain, plane, len, width, scratch } = self;
         scratch.clear(len);
         if let Some(only) = only {
             let entries: [u32; MORE_BEGINNINGS] = scratch.enter_only(isa, &plane, &graph.entries, only);
@@ -300,6 +309,10 @@ impl<P: Plane> Work for Walk<'_, P> {
         } else {
             let entries: [u32; BEGINNINGS] = scratch.enter(isa, &plane, &graph.entries);
             scratch.begin(isa, &plane, &entries, width);
+        }
+        if vain.is_some_and(|vain| scratch.found().all(|(_, at)| vain(at))) {
+            scratch.pool.clear();
+            return;
         }
         scratch.begin(isa, &plane, from, width);
         let (links, mut best) = (graph.rows(), 0usize);

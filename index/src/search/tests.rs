@@ -224,6 +224,34 @@ fn what_is_near_may_be_left_out() {
     }
 }
 
+/// All around the query is barred: what is let through is weighed by its signs, whether a walk was begun before or not,
+/// and what is barred beside it or gone does not come back.
+#[test]
+fn what_is_far_is_weighed_by_signs() {
+    let (values, queries, both) = large();
+    for (metric, generation) in both {
+        let mut sum = 0.0;
+        for query in queries.chunks_exact(DIM).take(20) {
+            let far = brute(*metric, values, query, |_| true).split_off(N / 2);
+            let only = crate::Filter::new(far.iter().map(|f| f.0));
+            let never = crate::Filter::new(far.iter().step_by(10).map(|f| f.0));
+            let gone: Vec<crate::Change> = far[1..].iter().step_by(100).map(|f| crate::Change::Delete(f.0)).collect();
+            let (generation, _) = generation.changed(&gone);
+            let keep = |row| generation.vector(row).is_some() && only.contains(row) && !never.contains(row);
+            let truth = brute(*metric, values, query, keep);
+            for width in [None, Some(20)] {
+                let asked =
+                    crate::Query { width, filter: Some(&only), barred: Some(&never), ..crate::Query::new(query, 10) };
+                let found = generation.find(&asked).expect("a good query");
+                assert_eq!((found.plan.way, found.plan.retries), (Way::SignGather, usize::from(width.is_some())));
+                assert!(found.rows.len() == 10 && found.rows.iter().all(|f| keep(f.0)));
+                sum += recall(&found.rows, &truth[..10]);
+            }
+        }
+        assert!(sum / 40.0 >= 0.97, "{metric:?}: recall {}", sum / 40.0);
+    }
+}
+
 #[test]
 fn bad_queries_are_refused() {
     let cosine = build(SpaceSpec::new("s", Metric::Cosine), &[1.0, 0.0], 2);
@@ -330,6 +358,19 @@ fn ties_of_codes_go_by_row() {
     let found = generation.find(&crate::Query::new(&[0.0], 3)).expect("a good query");
     assert_eq!(found.plan.way, Way::CodeScan);
     assert_eq!(found.rows, [(ItemRow(0), 0.0), (ItemRow(1), 0.0), (ItemRow(2), 0.0)]);
+}
+
+/// Signs of which none is worth anything rule nothing out.
+#[test]
+fn ties_of_signs_go_by_row() {
+    let values: Vec<f32> = (0..12_000).map(|i| ((i * 7) % 5) as f32 - 2.0).collect();
+    let spec = SpaceSpec { exact: true, ..SpaceSpec::new("s", Metric::Dot) };
+    let generation = build(spec, &values, 1);
+    let odd = crate::Filter::new(rows(12_000).into_iter().filter(|row| row.0 % 2 == 1));
+    let found = generation.find(&crate::Query { filter: Some(&odd), ..crate::Query::new(&[0.0], 3) });
+    let found = found.expect("a good query");
+    assert_eq!((found.plan.way, found.plan.rescored), (Way::SignGather, 6_000));
+    assert_eq!(found.rows, [(ItemRow(1), 0.0), (ItemRow(3), 0.0), (ItemRow(5), 0.0)]);
 }
 
 proptest! {
