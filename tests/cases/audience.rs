@@ -258,3 +258,34 @@ fn a_tagger_says_what_its_code_sees() {
         assert_eq!((reply.status, &reply.json["code"]), (422, &json!(code)), "{}", reply.text);
     }
 }
+
+#[test]
+fn the_erased_are_taken_off_every_list_and_lists_that_no_segment_names_go() {
+    let server = shop();
+    let bring = |name: &str, ids: &str| {
+        let path = format!("/v1/segments/{name}/members");
+        assert_eq!(server.send("PUT", &path, "text/plain", ids.as_bytes()).status, 200);
+    };
+    let list = |name: &str| {
+        let document = server.app.state.registry.get("segment", name).expect("readable").expect("a segment");
+        document.value.expect("a value")["list"].as_str().expect("a list").to_owned()
+    };
+    let kept = |list: &str| server.app.state.blobs.contains(list);
+    bring("one", "v0\nv1\n");
+    bring("same", "v0\nv1\n");
+    bring("renewed", "v1\nv2\n");
+    let (shared, replaced) = (list("one"), list("renewed"));
+    bring("renewed", "v2\n");
+    assert!(kept(&shared) && !kept(&replaced));
+    assert_eq!(server.delete("/v1/visitors/v1").status, 204);
+    assert!(!kept(&shared) && list("one") == list("same"), "shortened for both");
+    server.app.state.label_everybody();
+    for name in ["one", "same", "renewed"] {
+        assert_eq!(server.get(&format!("/v1/segments/{name}/members")).text.lines().count(), 1, "{name}");
+    }
+    let shortened = list("one");
+    assert_eq!(server.delete("/v1/segments/same").status, 204);
+    assert!(kept(&shortened), "another segment is made of it");
+    assert_eq!(server.delete("/v1/segments/one").status, 204);
+    assert!(!kept(&shortened));
+}

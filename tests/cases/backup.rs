@@ -100,27 +100,3 @@ fn a_server_over_a_restored_folder_answers_as_before_but_of_the_erased() {
     let words = backup(&["create", &path("second"), "--data", &data, "--keys", &inside]).expect_err("keys in it");
     assert!(words.contains("write it elsewhere"), "{words}");
 }
-
-#[test]
-fn a_list_two_segments_are_made_of_is_shortened_for_both_and_old_ones_go() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let server = shop(folder.path());
-    let put = |name: &str, ids: &str| {
-        let path = format!("/v1/segments/{name}/members");
-        assert_eq!(server.send("PUT", &path, "text/plain", ids.as_bytes()).status, 200);
-    };
-    let count = |name: &str| members(&server, name).len();
-    let list = |name: &str| server.get(&format!("/v1/segments/{name}")).json["list"].as_str().map(str::to_owned);
-    put("same", "v0\nv1\n");
-    put("renewed", "v1\nv2\n");
-    let old = list("renewed").expect("a list");
-    put("renewed", "v2\n");
-    assert!(!server.app.state.blobs.contains(&old), "a list that was replaced");
-    assert_eq!(server.delete("/v1/visitors/v1").status, 204);
-    assert_eq!((count("invited"), count("same"), count("renewed")), (1, 1, 1));
-    let last = list("same").expect("a list");
-    assert_eq!(server.delete("/v1/segments/same").status, 204);
-    assert!(server.app.state.blobs.contains(&last), "another segment is made of it");
-    assert_eq!(server.delete("/v1/segments/invited").status, 204);
-    assert!(!server.app.state.blobs.contains(&last));
-}
