@@ -229,19 +229,19 @@ impl Search<'_> {
     }
 
     fn walk_once(&self, graph: &Graph, width: usize, only: Option<&[u64]>, vain: Option<Ask<'_>>, kept: &mut Kept) {
-        let (arch, len) = (self.base.arch, self.base.len());
+        let (arch, len, careful) = (self.base.arch, self.base.len(), false);
         let Kept { walk: scratch, coded, at, .. } = kept;
         let from = if only.is_some() { at.as_slice() } else { &[] };
         match self.codes {
             Some(codes) => {
                 codes.query(arch, self.query, coded);
                 let plane = CodePlane(codes.scores(coded));
-                dispatch(arch, Walk { graph, from, only, vain, plane, len, width, scratch });
+                dispatch(arch, Walk { graph, from, only, vain, careful, plane, len, width, scratch });
             }
             None => {
                 let rows = self.base.vectors.padded_rows();
                 let plane = FloatPlane { metric: self.base.metric(), rows, query: self.query };
-                dispatch(arch, Walk { graph, from, only, vain, plane, len, width, scratch });
+                dispatch(arch, Walk { graph, from, only, vain, careful, plane, len, width, scratch });
             }
         }
     }

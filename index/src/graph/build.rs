@@ -139,10 +139,8 @@ impl Around {
             self.codes.query(self.arch, query, &mut kept.coded);
             let plane = CodePlane(self.codes.scores(&kept.coded));
             let scratch = &mut kept.walk;
-            dispatch(
-                self.arch,
-                Walk { graph: &self.graph, from, only: None, vain: None, plane, len: self.len, width, scratch },
-            );
+            let (graph, len, careful) = (&self.graph, self.len, true);
+            dispatch(self.arch, Walk { graph, from, only: None, vain: None, careful, plane, len, width, scratch });
             into.extend(kept.walk.found().map(|found| found.1));
         });
     }

@@ -161,8 +161,12 @@ impl Scratch {
     }
 }
 
-/// Entries a walk begins with.
-const BEGINNINGS: usize = 8;
+/// Entries a walk begins with. Eight find no more than four, and take longer to find.
+const BEGINNINGS: usize = 4;
+
+/// The same of a graph that is being built, which leads less well, and where they are asked whether the walk is in vain:
+/// that must not be chance.
+const CAREFUL_BEGINNINGS: usize = 8;
 
 /// The same where length counts: the highest inner products may lie in several directions.
 const MORE_BEGINNINGS: usize = 32;
@@ -285,6 +289,8 @@ pub(crate) struct Walk<'a, P> {
     pub only: Option<&'a [u64]>,
     /// Where this is so of all entries, the walk is not made and nothing found.
     pub vain: Option<Ask<'a>>,
+    /// Whether the graph leads less well than one that serves.
+    pub careful: bool,
     pub plane: P,
     /// Vectors there are.
     pub len: usize,
@@ -298,13 +304,16 @@ impl<P: Plane> Work for Walk<'_, P> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let Self { graph, from, only, vain, plane, len, width, scratch } = self;
+        let Self { graph, from, only, vain, careful, plane, len, width, scratch } = self;
         scratch.clear(len);
         if let Some(only) = only {
             let entries: [u32; MORE_BEGINNINGS] = scratch.enter_only(isa, &plane, &graph.entries, only);
             scratch.begin(isa, &plane, &entries, width);
         } else if graph.several {
             let entries: [u32; MORE_BEGINNINGS] = scratch.enter(isa, &plane, &graph.entries);
+            scratch.begin(isa, &plane, &entries, width);
+        } else if careful || vain.is_some() {
+            let entries: [u32; CAREFUL_BEGINNINGS] = scratch.enter(isa, &plane, &graph.entries);
             scratch.begin(isa, &plane, &entries, width);
         } else {
             let entries: [u32; BEGINNINGS] = scratch.enter(isa, &plane, &graph.entries);
