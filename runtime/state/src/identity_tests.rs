@@ -3,25 +3,12 @@
 use super::*;
 use crate::captures::CaptureHead;
 use crate::error::StateError;
+use crate::fold::tests::event;
 use qianmian_core::EventKind;
 
 fn order(id: &str, visitor: &str, item: &str, time: TimeMs) -> Event {
-    Event {
-        id: id.into(),
-        kind: EventKind::Purchase,
-        time,
-        visitor: Some(visitor.into()),
-        items: vec![item.into()],
-        quantities: vec![],
-        values: vec![2.0],
-        channel: "app".into(),
-        region: "GB".into(),
-        scenario: String::new(),
-        request_id: String::new(),
-        position: 0,
-        attributes: Vec::new(),
-        traits: vec![("city".into(), format!("{item}-town"))],
-    }
+    let traits = vec![("city".into(), format!("{item}-town"))];
+    Event { id: id.into(), values: vec![2.0], traits, ..event(EventKind::Purchase, time, visitor, &[item]) }
 }
 
 fn ids(list: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -2,27 +2,13 @@
 
 use super::*;
 use crate::Item;
+use crate::fold::tests::event;
 use crate::identity::Erased;
 use qianmian_core::EventKind;
 use serde_json::json;
 
 fn order(id: &str, visitor: &str, items: &[&str], time: TimeMs) -> Event {
-    Event {
-        id: id.into(),
-        kind: EventKind::Purchase,
-        time,
-        visitor: Some(visitor.into()),
-        items: items.iter().map(ToString::to_string).collect(),
-        quantities: vec![],
-        values: vec![],
-        channel: "app".into(),
-        region: "GB".into(),
-        scenario: String::new(),
-        request_id: String::new(),
-        position: 0,
-        attributes: Vec::new(),
-        traits: Vec::new(),
-    }
+    Event { id: id.into(), ..event(EventKind::Purchase, time, visitor, items) }
 }
 
 fn item(id: &str) -> Item {

@@ -2,10 +2,8 @@
 //!
 //! Made of profiles as they are now, beside the folding, so that nothing of it need be kept: a start makes it anew.
 
-use super::Audience;
-use crate::fold::Folds;
-use crate::fold::ItemCounts;
 use crate::fold::trends::{self, ENOUGH_EVENTS, Trend, TrendList};
+use crate::fold::{Folds, ItemCounts};
 use qianmian_core::{DAY_MS, ItemRow, TimeMs, Visitor};
 use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
@@ -120,7 +118,7 @@ impl Members {
 
 /// Looks at the members of all segments; `None` when it is told to stop.
 pub(super) fn look(folds: &Folds, stop: &AtomicBool) -> Option<AllMembers> {
-    let audience: &Audience = &folds.audience;
+    let audience = &folds.audience;
     let rules = audience.rules.load();
     let most = MEMBERS.min(LOOKS / rules.segments.len().max(1));
     let as_of = audience.now();

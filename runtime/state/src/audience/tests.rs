@@ -1,27 +1,15 @@
 //! Tests of tags and segments over a state.
 
 use super::*;
+use crate::fold::tests::event as fold_event;
 use crate::fold::trends::TrendList;
 use crate::{Item, State};
 use qianmian_core::{Affinity, DAY_MS, Event, EventKind, Layer, Members, Request, RequestContext, SegmentRule, Tagger};
 
 fn event(id: usize, kind: EventKind, visitor: &str, item: &str, traits: &[(&str, &str)]) -> Event {
-    Event {
-        id: format!("e{id}"),
-        kind,
-        time: crate::identity::now() - DAY_MS,
-        visitor: Some(visitor.into()),
-        items: vec![item.into()],
-        quantities: vec![],
-        values: vec![20.0],
-        channel: "app".into(),
-        region: "GB".into(),
-        scenario: String::new(),
-        request_id: String::new(),
-        position: 0,
-        attributes: vec![],
-        traits: traits.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-    }
+    let traits = traits.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let like = fold_event(kind, crate::identity::now() - DAY_MS, visitor, &[item]);
+    Event { id: format!("e{id}"), values: vec![20.0], traits, ..like }
 }
 
 fn tag(name: &str, rule: TagRule) -> Tag {

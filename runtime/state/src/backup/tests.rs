@@ -4,6 +4,7 @@ use super::*;
 use crate::audit::AuditFilter;
 use crate::campaigns::{Campaign, Reservation};
 use crate::captures::{CaptureFilter, CaptureHead};
+use crate::fold::tests::event as fold_event;
 use crate::vectors::VectorChange;
 use crate::{Item, State};
 use qianmian_core::{Event, EventKind};
@@ -12,22 +13,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn event(id: &str, visitor: Option<&str>, item: &str) -> Event {
-    Event {
-        id: id.into(),
-        kind: EventKind::Purchase,
-        time: 1_700_000_000_000,
-        visitor: visitor.map(str::to_owned),
-        items: vec![item.into()],
-        quantities: vec![],
-        values: vec![2.0],
-        channel: "app".into(),
-        region: "GB".into(),
-        scenario: String::new(),
-        request_id: String::new(),
-        position: 0,
-        attributes: Vec::new(),
-        traits: vec![("city".into(), format!("town-of-{}", visitor.unwrap_or("nobody")))],
-    }
+    let traits = vec![("city".into(), format!("town-of-{}", visitor.unwrap_or("nobody")))];
+    let like = fold_event(EventKind::Purchase, 1_700_000_000_000, visitor.unwrap_or_default(), &[item]);
+    Event { id: id.into(), values: vec![2.0], traits, ..like }
 }
 
 fn capture(id: &str, visitor: Option<&str>, content: &str) -> (CaptureHead, Vec<u8>) {
