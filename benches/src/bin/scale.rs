@@ -48,7 +48,7 @@ fn main() -> Result<()> {
     command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(folder.path().join("data"));
     command.env("QIANMIAN_STRATEGY_WALL_MS", "1000");
     command.env("QIANMIAN_VISITOR_MEMORY_MB", options.memory.to_string());
-    let log = folder.path().join("server.log");
+    let log = options.place.log("scale.log")?;
     let server = Server::start(command, address, "/readyz", &log, Duration::from_secs(60))?;
     let mut connection = Connection::open(address)?;
     let begun = Instant::now();
@@ -78,6 +78,7 @@ fn main() -> Result<()> {
         put(address, &format!("/v1/{path}"), "application/json", &spec.to_string())?;
     }
     let mut curve = Vec::new();
+    let mut waits = Vec::new();
     let mut small = 0.0;
     let total = options.visitors * options.events;
     let begun = Instant::now();
@@ -100,6 +101,7 @@ fn main() -> Result<()> {
                 );
             }
             body.push_str("]}");
+            let asked = Instant::now();
             loop {
                 let status = connection.call(&post_json("/v1/events", &body))?;
                 if status == 202 {
@@ -108,6 +110,7 @@ fn main() -> Result<()> {
                 ensure!(status == 503, "the server answers {status} to events");
                 std::thread::sleep(Duration::from_millis(200));
             }
+            waits.push(asked.elapsed().as_secs_f64());
             sent += BATCH.min(count - first);
             if sent * 20 / total > curve.len() || sent == total {
                 let memory = server.memory()?;
@@ -121,7 +124,14 @@ fn main() -> Result<()> {
         if to == few {
             small = p99;
         } else {
-            let lines = large(&options, address, (small, p99, upserted), &curve, begun.elapsed())?;
+            let mut lines = large(&options, address, (small, p99, upserted), &curve, begun.elapsed())?;
+            waits.sort_by(f64::total_cmp);
+            let case = format!("{} visitors", options.visitors);
+            for (metric, at) in
+                [("events_wait_p99_s", waits.len() * 99 / 100), ("events_wait_longest_s", waits.len() - 1)]
+            {
+                lines.push(Line::alone(("scale", &case, metric), Better::Lower, &[waits[at]], None));
+            }
             print(&lines)?;
         }
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const NAME: &str = "folds.db";
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 const SCHEMA: &str = "CREATE TABLE cells(at INTEGER PRIMARY KEY, sealed BLOB NOT NULL)";
 /// Connections that read beside the writer.
 const READERS: usize = 4;
@@ -38,8 +38,8 @@ pub enum Space {
     Trends = 7,
     /// Visitors.
     Visitors = 8,
-    /// Visitors as they are later than the head says: they had to leave memory before a checkpoint. Of no use at a start.
-    Ahead = 9,
+    /// Visitors, the second place of each (`fold/cold.rs`).
+    VisitorsToo = 9,
 }
 
 /// The place of a value.

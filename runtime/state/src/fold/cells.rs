@@ -24,6 +24,8 @@ pub(super) struct Head {
     pub channels: Vec<Arc<str>>,
     /// No visitor had this number or a higher one.
     pub next_visitor: u32,
+    /// Which checkpoint it is, and in which of their places the visitors are (`cold.rs`).
+    pub visitors: [u32; 2],
     /// Somebody carries tags or segments that were defined.
     pub labelled: bool,
     /// How many there are of each: a store that lost some of its cells is noticed.
@@ -43,7 +45,8 @@ impl Head {
         }
         put_len(&mut to, self.channels.len());
         self.channels.iter().for_each(|name| put_text(&mut to, name));
-        to.extend_from_slice(&self.next_visitor.to_le_bytes());
+        let [checkpoint, places] = self.visitors;
+        [self.next_visitor, checkpoint, places].iter().for_each(|number| to.extend_from_slice(&number.to_le_bytes()));
         to.push(self.labelled.into());
         self.counts.iter().for_each(|count| to.extend_from_slice(&count.to_le_bytes()));
         to
@@ -56,13 +59,14 @@ impl Head {
         let totals =
             Totals { impressions: sum()?, views: sum()?, orders: sum()?, buyers: sum()?, repeat_buyers: sum()? };
         let channels = (0..from.count()?).map(|_| from.str().map(Arc::from)).collect::<Option<_>>()?;
-        let next_visitor = u32::from_le_bytes(from.array()?);
+        let mut number = || from.array().map(u32::from_le_bytes);
+        let (next_visitor, visitors) = (number()?, [number()?, number()?]);
         let [labelled] = from.array()?.map(|byte: u8| byte != 0);
         let mut counts = Counts::default();
         for count in &mut counts {
             *count = u32::from_le_bytes(from.array()?);
         }
-        let head = Self { offset, id, totals, channels, next_visitor, labelled, counts };
+        let head = Self { offset, id, totals, channels, next_visitor, visitors, labelled, counts };
         from.bytes.is_empty().then_some(head)
     }
 }
@@ -205,6 +209,7 @@ mod tests {
             totals: Totals { views: 2.5, ..Totals::default() },
             channels: vec!["app".into(), "web".into()],
             next_visitor: 9,
+            visitors: [3, 0xfeed],
             labelled: true,
             counts: [1, 2, 3, 4, 5, 6, 7, 8],
         };

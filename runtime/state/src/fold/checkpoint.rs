@@ -1,11 +1,11 @@
 //! What is folded, kept on disk together with how far it is folded: a start goes on from there. Visitors who must leave memory
-//! before the next time are kept apart until then.
+//! before the next time are written at once and become part of it then (`cold.rs`).
 //!
 //! A cut is taken between two batches of events and written beside the folding that goes on: visitors that change
 //! meanwhile are copied first, counts of pairs wait, everything else is packed when the cut is taken.
 
 use super::cells::{self, Head, PAGE};
-use super::cold::Cold;
+use super::cold::{Cold, Places};
 use super::crowd::{Crowd, Cut, Room};
 use super::names::{self, Names, Numbers};
 use super::pairs::{PairValue, Pairs};
@@ -69,21 +69,21 @@ pub(super) struct Progress {
     scopes: FxHashMap<(usize, Box<str>), u32>,
     /// The last change of links whose visitors are folded anew.
     settled: u64,
-    /// Numbers of those who are kept as they are later than the last checkpoint.
-    ahead: FxHashSet<u32>,
+    /// Numbers of those who were folded anew: what they were before must not stay on disk.
+    pub renewed: FxHashSet<u32>,
 }
 
 /// One state of the folds, as it is to be kept.
 struct Snapshot {
-    head: Vec<u8>,
+    head: Head,
     /// Packed already.
     cells: Vec<(Cell, Vec<u8>)>,
     bought: Vec<u32>,
     viewed: Vec<u32>,
     next: Vec<u32>,
     visitors: Cut,
-    /// Others who are kept already, as they are now.
-    ahead: FxHashSet<u32>,
+    /// Of these no older copy may stay.
+    renewed: Vec<u32>,
     /// The last change of links that is in it.
     settled: u64,
 }
@@ -175,15 +175,10 @@ impl Folds {
             names.symbols.extend(catalogue.symbols.len());
             self.crowd.cut(all)
         };
-        let written = keep.cold.store.change(&mut |put| {
-            let names = keep.cold.names.read();
-            let mut all = cut.changed.iter();
-            all.try_for_each(|one| put(Cold::ahead(one.number), Some(&Cold::pack(&names, &one.key, &one.visitor))))
-        });
+        let written = keep.cold.change(|places, names, put| places.write(&cut.changed, names, put));
         // whoever is gone leaves the disk with the next checkpoint
         self.crowd.put_back(&mut cut);
         if written.is_ok() {
-            self.writer.lock().progress.ahead.extend(cut.changed.iter().map(|one| one.number));
             self.crowd.keep(cut.number);
         }
         let mut turn = keep.turn.lock();
@@ -212,7 +207,7 @@ impl Folds {
             };
             self.snapshot(&mut writer, keep, all)
         };
-        let written = keep.cold.store.change(&mut |put| self.write(keep, &snapshot, put));
+        let written = keep.cold.change(|places, names, put| self.write(keep, &snapshot, places, names, put));
         if written.is_ok() {
             self.crowd.keep(snapshot.visitors.number);
         }
@@ -225,7 +220,7 @@ impl Folds {
             self.crowd.put_back(&mut snapshot.visitors);
             let progress = &mut self.writer.lock().progress;
             progress.changed = true;
-            progress.ahead.extend(&snapshot.ahead);
+            progress.renewed.extend(&snapshot.renewed);
         }
         written.and_then(|()| self.people.settle(snapshot.settled)).map(|()| true)
     }
@@ -277,6 +272,7 @@ impl Folds {
             totals,
             channels: progress.channels.clone(),
             next_visitor: visitors.next,
+            visitors: [0; 2],
             labelled: !self.audience.is_idle(),
             counts: [
                 names.items.len(),
@@ -290,41 +286,28 @@ impl Folds {
             ],
         };
         Snapshot {
-            head: head.pack(),
+            head,
             cells,
             bought,
             viewed,
             next,
             visitors,
-            ahead: std::mem::take(&mut progress.ahead),
+            renewed: progress.renewed.drain().collect(),
             settled: progress.settled,
         }
     }
 
-    fn write(&self, keep: &Keep, snapshot: &Snapshot, put: Put<'_>) -> Result<()> {
-        let names = keep.cold.names.read();
-        put_pairs(put, Space::Bought, &self.bought, &snapshot.bought, &names)?;
-        put_pairs(put, Space::Viewed, &self.viewed, &snapshot.viewed, &names)?;
-        put_pairs(put, Space::Next, &self.next, &snapshot.next, &names)?;
+    fn write(&self, keep: &Keep, snapshot: &Snapshot, places: &mut Places, names: &Names, put: Put<'_>) -> Result<()> {
+        put_pairs(put, Space::Bought, &self.bought, &snapshot.bought, names)?;
+        put_pairs(put, Space::Viewed, &self.viewed, &snapshot.viewed, names)?;
+        put_pairs(put, Space::Next, &self.next, &snapshot.next, names)?;
         keep.turn.lock().still = false;
         keep.changed.notify_all();
-        put(HEAD, Some(&snapshot.head))?;
         snapshot.cells.iter().try_for_each(|(cell, value)| put(*cell, Some(value)))?;
-        let Cut { gone, changed, .. } = &snapshot.visitors;
-        gone.iter().try_for_each(|number| put(Cold::cell(*number), None))?;
-        for one in changed {
-            put(Cold::cell(one.number), Some(&Cold::pack(&names, &one.key, &one.visitor)))?;
-        }
-        let gone: FxHashSet<u32> = gone.iter().copied().collect();
-        let newer = |number: &u32| changed.binary_search_by_key(number, |one| one.number).is_ok();
-        for number in &snapshot.ahead {
-            if !newer(number) && !gone.contains(number) {
-                // it was kept before this change began, so it is read beside it
-                put(Cold::cell(*number), keep.cold.store.get(Cold::ahead(*number))?.as_deref())?;
-            }
-            put(Cold::ahead(*number), None)?;
-        }
-        Ok(())
+        places.write(&snapshot.visitors.changed, names, put)?;
+        places.remove(&snapshot.visitors.gone, put)?;
+        places.complete(&snapshot.renewed, put)?;
+        put(HEAD, Some(&Head { visitors: places.sums(), ..snapshot.head.clone() }.pack()))
     }
 
     /// Takes up what was kept; returns the last event that is folded in it, 0 when nothing was kept. The folds are of no
@@ -335,13 +318,10 @@ impl Folds {
     pub(crate) fn restore(&self, log: &dyn EventLog) -> Result<u64> {
         let Some(keep) = &self.keep else { return Ok(0) };
         let store = &keep.cold.store;
-        let mut ahead = Vec::new();
-        store.scan(Space::Ahead, &mut |number, _| {
-            ahead.push(number);
-            Ok(())
-        })?;
-        store.change(&mut |put| ahead.iter().try_for_each(|number| put(Cold::ahead(*number), None)))?;
-        let Some(head) = store.get(HEAD)? else { return Ok(0) };
+        let Some(head) = store.get(HEAD)? else {
+            keep.cold.restore(0, &mut |_, _, _| Ok(()))?;
+            return Ok(0);
+        };
         let head = Head::unpack(&head).ok_or_else(|| damaged("its head"))?;
         // nothing was folded yet at offset 0
         if head.offset > 0 && log.id_at(head.offset)? != Some(head.id) {
@@ -381,13 +361,12 @@ impl Folds {
             }
         }
         let all = self.crowd.pressure().is_none();
-        store.scan(Space::Visitors, &mut |number, bytes| {
-            let (key, packed) = Cold::key(number, bytes)?;
+        let found = keep.cold.restore(head.visitors[0], &mut |number, key, packed| {
             let visitor = if all { Some(keep.cold.unpack(number, packed)?) } else { None };
             self.crowd.restore(number, key, visitor);
             Ok(())
         })?;
-        if self.crowd.len() as u32 != head.counts[7] {
+        if self.crowd.len() as u32 != head.counts[7] || found != head.visitors {
             return Err(damaged("a visitor who is missing: it"));
         }
         self.crowd.reserve(head.next_visitor);

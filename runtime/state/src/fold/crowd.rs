@@ -486,14 +486,12 @@ mod tests {
     /// Keeps a cut as a checkpoint does.
     fn keep(crowd: &Crowd, cold: &Cold) {
         let cut = crowd.cut(false);
-        let names = cold.names.read();
-        cold.store
-            .change(&mut |put| {
-                cut.gone.iter().try_for_each(|number| put(Cold::cell(*number), None))?;
-                let mut all = cut.changed.iter();
-                all.try_for_each(|one| put(Cold::cell(one.number), Some(&Cold::pack(&names, &one.key, &one.visitor))))
-            })
-            .unwrap();
+        cold.change(|places, names, put| {
+            places.write(&cut.changed, names, put)?;
+            places.remove(&cut.gone, put)?;
+            places.complete(&[], put)
+        })
+        .unwrap();
         crowd.keep(cut.number);
     }
 

@@ -421,6 +421,7 @@ impl Folds {
             self.forget(person);
         } else {
             let number = self.crowd.edit(person, |known| *known = visitor);
+            writer.progress.renewed.insert(number);
             if !self.audience.is_idle() {
                 self.label(&[number], |_| {});
             }
