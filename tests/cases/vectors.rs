@@ -203,6 +203,27 @@ fn each_interest_of_a_visitor_finds_its_share() {
 }
 
 #[test]
+fn who_was_erased_and_comes_back_is_not_met_with_the_vector_of_before() {
+    let server = Server::empty();
+    server.items(&["tea1", "tea2", "bike1", "bike2"].map(|id| json!({ "id": id })));
+    let at = |id: &str, vector: [f64; 2]| (id.to_owned(), json!(vector));
+    let body = [at("tea1", [1.0, 0.0]), at("tea2", [0.9, 0.1]), at("bike1", [0.0, 1.0]), at("bike2", [0.1, 0.9])];
+    send(&server, "PUT", "/v1/embeddings/s?visitor=ials", &lines(body.into_iter()));
+    let retrieve = json!({ "retrieve": [{ "source": "near_visitor", "space": "s", "limit": 2 }] });
+    let shelves = json!([{ "id": "x", "steps": [retrieve] }]);
+    server.scenario("s", json!({ "strategy": "compose", "parameters": { "shelves": shelves } }));
+    let first = || {
+        let page = served(&server.recommend(json!({ "scenario": "s", "visitor": { "id": "u" }, "limit": 2 })).json);
+        page.first().cloned().unwrap_or_default()
+    };
+    server.events(&[json!({ "id": "1", "type": "view", "item": "tea1", "visitor": { "id": "u" } })]);
+    assert_eq!(first(), "tea1");
+    assert_eq!(server.delete("/v1/visitors/u").status, 204);
+    server.events(&[json!({ "id": "2", "type": "view", "item": "bike1", "visitor": { "id": "u" } })]);
+    assert_eq!(first(), "bike1", "one event again, and another history");
+}
+
+#[test]
 fn a_space_may_compare_by_distance() {
     let server = Server::empty();
     server.items(&["here", "far", "close"].map(|id| json!({ "id": id })));

@@ -98,7 +98,8 @@ pub struct Visitor {
     pub channel: Arc<str>,
     /// The region last seen; empty means unknown.
     pub region: Arc<str>,
-    /// Grows with every fold: a cache key together with the visitor's id.
+    /// Grows with every fold, and begins higher when the history begins anew: with the visitor's id it names one history, for
+    /// caches.
     pub version: u64,
 }
 

@@ -263,7 +263,10 @@ impl Crowd {
             Some(one) => self.alter(one, books, change),
             None => {
                 let key: Arc<str> = key.into();
-                let (number, visitor) = (self.number(&key), Some(Arc::default()));
+                let number = self.number(&key);
+                // numbers are never used twice: who was forgotten and comes back never has a version they had before
+                let version = (u64::from(number) + 1) << 32;
+                let visitor = Some(Arc::new(Visitor { version, ..Visitor::default() }));
                 let mut one = Known { visitor, number, bytes: 0, changed: 0, used: AtomicBool::new(false) };
                 self.enter(&mut books.ring, number);
                 self.alter(&mut one, books, change);

@@ -420,7 +420,11 @@ impl Folds {
         if visitor.is_unknown() {
             self.forget(person);
         } else {
-            let number = self.crowd.edit(person, |known| *known = visitor);
+            let number = self.crowd.edit(person, |known| {
+                // beyond every version before: the same number of events is another history now
+                visitor.version += known.version;
+                *known = visitor;
+            });
             writer.progress.renewed.insert(number);
             if !self.audience.is_idle() {
                 self.label(&[number], |_| {});
@@ -580,7 +584,8 @@ fn lines(catalogue: &Catalogue, event: &Event, rows: &[ItemRow]) -> Vec<Line> {
             lines[*known].quantity += quantity;
             continue;
         }
-        let paid = event.values.get(at).copied().filter(|v| v.is_finite());
+        // the value of a rating is stars
+        let paid = event.values.get(at).copied().filter(|v| v.is_finite() && event.kind != EventKind::Rating);
         let price = paid.or_else(|| catalogue.price.get(row.index()).copied()).unwrap_or(f32::NAN);
         if rows.len() > 1 {
             place.insert(row.0, lines.len());

@@ -176,6 +176,37 @@ fn interests_fade_and_name_tags() {
 }
 
 #[test]
+fn no_version_of_an_id_comes_twice_whatever_is_forgotten() {
+    let folds = Folds::new(shop(), nobody());
+    let mut seen = FxHashSet::default();
+    let mut new = |what: &str| assert!(seen.insert(folds.visitor("v").version), "after {what}");
+    let view = || folds.apply(&[event(EventKind::View, day(0), "v", &["tea1"])]);
+    for what in ["a look", "another", "a third"] {
+        view();
+        new(what);
+    }
+    folds.refold("v", &[event(EventKind::View, day(0), "v", &["cup1"])]);
+    new("its history was folded anew");
+    view();
+    new("a look beyond it");
+    folds.remove_visitor("v");
+    view();
+    new("it was forgotten");
+    assert_eq!(folds.expire_visitors(TimeMs::MAX), 1);
+    folds.refold("v", &[event(EventKind::View, day(0), "v", &["cup1"])]);
+    new("it was idle for too long");
+}
+
+#[test]
+fn the_stars_of_a_rating_are_no_price() {
+    let folds = Folds::new(shop(), nobody());
+    let of = |kind, visitor| Event { values: vec![5.0], ..event(kind, day(0), visitor, &["cup1"]) };
+    folds.apply(&[of(EventKind::Rating, "rates"), of(EventKind::Purchase, "pays")]);
+    let bands = |id: &str| folds.visitor(id).prices.iter().map(|(band, _)| *band).collect::<Vec<_>>();
+    assert_eq!((bands("rates"), bands("pays")), (vec![3], vec![2]), "the catalogue says 8, 5 were paid");
+}
+
+#[test]
 fn stages_of_the_life_cycle_are_reached_one_after_the_other() {
     let folds = Folds::new(shop(), nobody());
     let mut share = event(EventKind::Custom, day(1) + 3, "v", &[]);
