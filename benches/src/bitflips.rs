@@ -81,7 +81,7 @@ fn fill(dir: &Path) -> Result<()> {
     state.campaigns.put("flash", campaign)?;
     for n in 0..20 {
         let wish = Reservation { item: "p1".into(), quantity: 1, visitor: None, time: 5 };
-        state.campaigns.reserve("flash", &format!("o{n}"), wish)?;
+        state.campaigns.reserve("flash", &format!("o{n}"), wish, &[])?;
     }
     state.flush()?;
     // what a killed process leaves: the write-ahead logs are not folded in

@@ -1,6 +1,7 @@
 //! Quotas that stop exactly at their number, and items shown by every kind of stock.
 
-use qianmian_tests::{Reply, Server, served};
+use qianmian_state::State;
+use qianmian_tests::{Reply, Server, copy_folder, served};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -78,6 +79,32 @@ fn reservations_are_idempotent_limited_and_given_back() {
     assert_eq!(send(&server, "PUT", "/v1/campaigns/past", &json!({ "quotas": { "tea": 1 }, "to": 1_000 })).status, 200);
     let late = send(&server, "POST", "/v1/campaigns/past/reservations", &json!({ "id": "x", "item": "tea" }));
     assert_eq!((late.status, &late.json["code"]), (409, &json!("campaign_closed")));
+}
+
+#[test]
+fn the_limit_of_a_visitor_is_that_of_all_their_ids() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::over(State::open(folder.path()).expect("a state"));
+    let spec = json!({ "quotas": { "tea": 90 }, "per_visitor": 2 });
+    assert_eq!(send(&server, "PUT", "/v1/campaigns/c", &spec).status, 200);
+    let reserve = |server: &Server, order: &str, visitor: &str| {
+        let wish = json!({ "id": order, "item": "tea", "quantity": 1, "visitor": { "id": visitor } });
+        let reply = send(server, "POST", "/v1/campaigns/c/reservations", &wish);
+        (reply.status, reply.json["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let refused = (409, "visitor_limit".to_owned());
+    assert_eq!(reserve(&server, "1", "phone"), (201, String::new()));
+    assert_eq!(reserve(&server, "2", "phone"), (201, String::new()));
+    let ids = json!({ "ids": [{ "id": "ann", "kind": "login" }, { "id": "phone", "kind": "device" }] });
+    assert_eq!(send(&server, "POST", "/v1/visitors/link", &ids).status, 200);
+    assert_eq!(reserve(&server, "3", "ann"), refused, "the same benefits on every channel");
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(folder.path(), copy.path());
+    let server = Server::over(State::open(copy.path()).expect("the copy opens"));
+    assert_eq!(reserve(&server, "3", "ann"), refused, "after a restart");
+    assert_eq!(send(&server, "POST", "/v1/visitors/unlink", &json!({ "id": "phone" })).status, 200);
+    assert_eq!(reserve(&server, "3", "ann"), (201, String::new()));
+    assert_eq!(reserve(&server, "4", "phone"), refused, "what the phone reserved is the phone's");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub struct Reservation {
     pub item: String,
     /// How many.
     pub quantity: u64,
-    /// For whom: a key.
+    /// For whom: the key of the id that reserved, so that links and their end are followed.
     pub visitor: Option<String>,
     /// When.
     pub time: TimeMs,
@@ -244,11 +244,17 @@ impl Campaigns {
     }
 
     /// Takes units, durable when the call returns. The same id again is the same reservation. `None` without such a
-    /// campaign.
+    /// campaign. `person` are all keys of whom it is for: what any of them has reserved counts for the limit of one visitor.
     ///
     /// # Errors
     /// [`StateError::NotStored`]; nothing was taken then.
-    pub fn reserve(&self, name: &str, id: &str, wanted: Reservation) -> Result<Option<Outcome>> {
+    pub fn reserve(
+        &self,
+        name: &str,
+        id: &str,
+        wanted: Reservation,
+        person: &[Arc<str>],
+    ) -> Result<Option<Outcome>> {
         let ticket;
         let outcome;
         {
@@ -269,8 +275,9 @@ impl Campaigns {
                 if wanted.quantity > left {
                     return Ok(Some(Outcome::SoldOut { left }));
                 }
-                if let (Some(most), Some(visitor)) = (one.campaign.per_visitor, &wanted.visitor) {
-                    let room = most.saturating_sub(one.of_visitor.get(visitor).copied().unwrap_or(0));
+                if let Some(most) = one.campaign.per_visitor {
+                    let has: u64 = person.iter().filter_map(|key| one.of_visitor.get(&**key)).sum();
+                    let room = most.saturating_sub(has);
                     if wanted.quantity > room {
                         return Ok(Some(Outcome::OneMayNot { left: room }));
                     }

@@ -23,7 +23,7 @@ fn a_quota_stops_exactly_at_its_number_in_a_crowd() {
             scope.spawn(move || {
                 for n in 0..20 {
                     let id = format!("{client}-{n}");
-                    match campaigns.reserve("flash", &id, wish("tea", 1, 150)).unwrap().unwrap() {
+                    match campaigns.reserve("flash", &id, wish("tea", 1, 150), &[]).unwrap().unwrap() {
                         Outcome::Reserved { .. } => taken.fetch_add(1, Ordering::Relaxed),
                         Outcome::SoldOut { left: 0 } => refused.fetch_add(1, Ordering::Relaxed),
                         other => panic!("{other:?}"),
@@ -37,14 +37,16 @@ fn a_quota_stops_exactly_at_its_number_in_a_crowd() {
     drop(campaigns);
     let campaigns = Campaigns::open(Some(dir.path())).unwrap();
     assert_eq!(campaigns.get("flash").unwrap().1, [1_000, 0], "as many after reopening");
-    assert_eq!(campaigns.reserve("flash", "late", wish("tea", 1, 150)).unwrap(), Some(Outcome::SoldOut { left: 0 }));
+    let late = campaigns.reserve("flash", "late", wish("tea", 1, 150), &[]).unwrap();
+    assert_eq!(late, Some(Outcome::SoldOut { left: 0 }));
 }
 
 #[test]
 fn ids_windows_limits_and_giving_back() {
     let campaigns = Campaigns::open(None).unwrap();
     campaigns.put("flash", Campaign { per_visitor: Some(3), ..sale(10) }).unwrap();
-    let reserve = |id: &str, wanted| campaigns.reserve("flash", id, wanted).unwrap().unwrap();
+    let ann = ["ann".into()];
+    let reserve = |id: &str, wanted| campaigns.reserve("flash", id, wanted, &ann).unwrap().unwrap();
     assert_eq!(reserve("a", wish("tea", 2, 150)), Outcome::Reserved { left: 8 });
     assert_eq!(reserve("a", wish("tea", 2, 150)), Outcome::Known { left: 8 }, "a retry takes nothing");
     assert_eq!(reserve("a", wish("tea", 1, 150)), Outcome::OtherUse);
@@ -57,7 +59,7 @@ fn ids_windows_limits_and_giving_back() {
     assert_eq!(campaigns.release("flash", "a").unwrap().unwrap().quantity, 2);
     assert_eq!(campaigns.release("flash", "a").unwrap(), None);
     assert_eq!(reserve("b", wish("tea", 3, 150)), Outcome::Reserved { left: 7 });
-    assert_eq!(campaigns.reserve("none", "a", wish("tea", 1, 150)).unwrap(), None);
+    assert_eq!(campaigns.reserve("none", "a", wish("tea", 1, 150), &ann).unwrap(), None);
     campaigns.put("flash", sale(2)).unwrap();
     assert_eq!(campaigns.get("flash").unwrap().1, [3, 0], "what is reserved stays");
     assert_eq!(reserve("c", wish("tea", 1, 150)), Outcome::SoldOut { left: 0 });

@@ -181,15 +181,17 @@ pub(super) async fn reserve(
         return Err(ApiError::unprocessable("bad_reservation", detail));
     }
     let visitor = visitor.and_then(|ids| ids.id.or(ids.anonymous_id)).filter(|id| !id.is_empty());
-    let visitor = visitor.map(|id| app.state.people.of(&id).to_string());
     blocking(move || {
+        let people = &app.state.people;
+        let person = visitor.as_ref().map(|id| people.keys(&people.of(id))).unwrap_or_default();
+        let visitor = visitor.map(|id| people.key(&id));
         let limited = app.state.campaigns.get(&name).is_some_and(|(campaign, _)| campaign.per_visitor.is_some());
         if limited && visitor.is_none() {
             let detail = "this campaign has a limit for each visitor: say for whom";
             return Err(ApiError::unprocessable("visitor_needed", detail));
         }
         let wanted = Reservation { item: item.clone(), quantity, visitor, time: now(&app) };
-        let outcome = app.state.campaigns.reserve(&name, &id, wanted).map_err(ApiError::internal)?;
+        let outcome = app.state.campaigns.reserve(&name, &id, wanted, &person).map_err(ApiError::internal)?;
         let outcome = outcome.ok_or_else(|| unknown(&name))?;
         let conflict = |code, detail| Err(ApiError::new(StatusCode::CONFLICT, code, detail));
         let (status, left, again) = match outcome {

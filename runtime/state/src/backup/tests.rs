@@ -56,7 +56,7 @@ fn shop() -> Shop {
     state.campaigns.put("flash", campaign).unwrap();
     for (id, visitor) in [("o1", Some(&ann)), ("o2", Some(&bob)), ("o3", None)] {
         let wish = Reservation { item: "a".into(), quantity: 2, visitor: visitor.cloned(), time: 5 };
-        state.campaigns.reserve("flash", id, wish).unwrap();
+        state.campaigns.reserve("flash", id, wish, &[]).unwrap();
     }
     let mut keys = [&ann, &bob].map(|key| hex::decode(key).unwrap());
     keys.sort();
@@ -141,7 +141,7 @@ fn everything_comes_back() {
     assert_eq!(after.captures.list(&all).unwrap(), before.captures.list(&all).unwrap());
     assert_eq!(after.campaigns.get("flash"), before.campaigns.get("flash"));
     let wish = Reservation { item: "a".into(), quantity: 1, visitor: Some(after.people.key("ann")), time: 5 };
-    let outcome = after.campaigns.reserve("flash", "o4", wish).unwrap();
+    let outcome = after.campaigns.reserve("flash", "o4", wish, &[after.people.key("ann").into()]).unwrap();
     assert_eq!(outcome, Some(crate::Outcome::OneMayNot { left: 0 }), "it is known who reserved what");
     for (kind, name) in [("segment", "invited"), ("plugin", "home")] {
         assert_eq!(after.registry.history(kind, name).unwrap(), before.registry.history(kind, name).unwrap());
@@ -215,8 +215,8 @@ fn an_erasure_that_was_cut_short_takes_the_secrets_too() {
     write_keys(&shop.path("data"), &shop.path("keys")).unwrap();
     let back = shop.restore("backup", "keys", "again").unwrap();
     assert_eq!((back.events, back.visitors, back.erased), (30, 2, 1));
-    let wish = Reservation { item: "a".into(), quantity: 1, visitor: Some(bob), time: 5 };
-    let outcome = shop.state.campaigns.reserve("flash", "o4", wish).unwrap();
+    let wish = Reservation { item: "a".into(), quantity: 1, visitor: Some(bob.clone()), time: 5 };
+    let outcome = shop.state.campaigns.reserve("flash", "o4", wish, &[bob.into()]).unwrap();
     assert_eq!(outcome, Some(crate::Outcome::Reserved { left: 2 }), "their name is off the reservations");
 }
 
