@@ -71,9 +71,12 @@ fn a_change_is_seen_by_the_next_request_and_kept() {
     let report = send(&server, "PATCH", "/v1/embeddings/s", &wrong);
     assert_eq!(report["rejected"][0]["detail"], "it has 1 numbers, expected 2", "{report}");
     assert_eq!((&report["rejected"][1]["id"], &report["upserted"]), (&json!("p3"), &json!(0)), "{report}");
-    let item = "{\"id\":\"odd\",\"embeddings\":{\"s\":[1,2,3]}}";
-    let report = send(&server, "PUT", "/v1/catalog/items", item);
-    assert_eq!((&report["upserted"], &report["rejected"][0]["code"]), (&json!(1), &json!("bad_embedding")), "{report}");
+    let report = send(&server, "PUT", "/v1/catalog/items", "{\"id\":\"odd\",\"embeddings\":{\"s\":[1,2,3]}}");
+    assert_eq!((&report["upserted"], &report["rejected"][0]["code"]), (&json!(0), &json!("bad_embedding")), "{report}");
+    assert_eq!(server.get("/v1/catalog/items/odd").status, 404, "nothing is taken by halves");
+    let twice = lines(["p5", "p6", "p5"].into_iter().map(|id| (id.to_owned(), json!([1.0, 0.0]))));
+    let reply = server.send("PATCH", "/v1/embeddings/s", NDJSON, twice.as_bytes());
+    assert_eq!((reply.status, &reply.json["code"]), (422, &json!("duplicate_id")), "{}", reply.text);
     let reply = server.send("PATCH", "/v1/embeddings/none", NDJSON, changes.as_bytes());
     assert_eq!((reply.status, &reply.json["code"]), (404, &json!("unknown_space")));
     assert_eq!(near(&server, "p0", 4), ["new", "p99", "p2", "p3"]);
@@ -86,6 +89,35 @@ fn a_change_is_seen_by_the_next_request_and_kept() {
     assert_eq!(near(&again, "p0", 2), ["p1", "p2"]);
     let (_copy, again) = copied(_copy.path());
     assert_eq!(near(&again, "p0", 2), ["p1", "p2"]);
+}
+
+#[test]
+fn an_item_that_is_changed_is_found_by_its_new_vector() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = shop(folder.path(), 50);
+    let change = |item: &str, change: Value| {
+        let path = format!("/v1/catalog/items/{item}");
+        let reply = server.send("PATCH", &path, "application/json", change.to_string().as_bytes());
+        (reply.status, reply.json["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let done = (200, String::new());
+    assert_eq!(change("p40", json!({ "embeddings": { "s": [1.0, 0.001] } })), done);
+    assert_eq!(near(&server, "p0", 2), ["p40", "p1"]);
+    for wrong in [json!({ "s": [1, 2, 3] }), json!({ "no name": [1, 2] }), json!({ "s": [0, 0] })] {
+        let all = json!({ "title": "half", "embeddings": wrong });
+        assert_eq!(change("p41", all), (422, "bad_embedding".to_owned()), "{wrong}");
+    }
+    assert_eq!(server.get("/v1/catalog/items/p41").json["title"], "", "nothing is changed by halves");
+    assert_eq!(change("p41", json!({ "title": "tea" })), done, "without vectors");
+    assert_eq!(change("p42", json!({ "embeddings": { "fresh": [1, 2, 3] } })), done);
+    let spaces = server.get("/v1/embeddings").json.to_string();
+    assert!(spaces.contains("\"fresh\""), "{spaces}");
+    assert_eq!(change("p40", json!({ "embeddings": { "s": null } })), done);
+    assert_eq!(near(&server, "p0", 2), ["p1", "p2"]);
+    // Of two that begin a space the first says how many numbers it has.
+    let items = "{\"id\":\"a\",\"embeddings\":{\"t\":[1,2]}}\n{\"id\":\"b\",\"embeddings\":{\"t\":[1]}}\n";
+    let report = send(&server, "PUT", "/v1/catalog/items", items);
+    assert_eq!((&report["upserted"], &report["rejected"][0]["id"]), (&json!(1), &json!("b")), "{report}");
 }
 
 #[test]

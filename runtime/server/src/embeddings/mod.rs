@@ -242,6 +242,16 @@ impl EmbeddingStore {
         Ok(UpdateReport { upserted, deleted, recent, rejected })
     }
 
+    /// Whether a vector may come into a space; false where there is no such space yet.
+    ///
+    /// # Errors
+    /// What is wrong with the name or the vector.
+    pub fn fits(&self, space: &str, vector: &[f32]) -> Result<bool, String> {
+        check_name(space).map_err(|error| error.detail)?;
+        let Some(generation) = self.spaces.space(space).filter(|_| self.has(space)) else { return Ok(false) };
+        generation.check(vector).map(|()| true).map_err(|reason| reason.to_string())
+    }
+
     /// A new space of these vectors; those of another dimension than the first are left out.
     fn begin(self: &Arc<Self>, space: &str, changes: Vec<VectorChange>) -> Result<UpdateReport, ApiError> {
         let turn = self.building.lock();

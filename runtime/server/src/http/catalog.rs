@@ -7,6 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use qianmian_state::catalogue::Broken;
 use qianmian_state::{Item, StateError, VectorChange};
 use serde::Serialize;
 use serde_json::Value;
@@ -30,7 +31,8 @@ pub(super) struct Upserted {
     rejected: Vec<RejectedItem>,
 }
 
-/// Adds or replaces items, one JSON object a line. Visible to the next request.
+/// Adds or replaces items, one JSON object a line. Visible to the next request, with the vectors they bring; an item whose
+/// vector does not fit its space is refused whole.
 #[utoipa::path(put, path = "/v1/catalog/items", tag = "catalogue",
     request_body(content = String, content_type = "application/x-ndjson", description = "One item a line"),
     responses((status = 200, body = Upserted), (status = 413, body = Problem)))]
@@ -42,10 +44,6 @@ pub(super) async fn upsert(State(app): State<Arc<App>>, bytes: Bytes) -> Result<
         for (index, line) in body::lines::<Value>(&bytes) {
             match line.and_then(parse_item) {
                 Ok(item) => {
-                    for (space, vector) in &item.embeddings {
-                        let change = VectorChange { id: item.id.clone(), vector: Some(vector.clone()) };
-                        vectors.entry(space.clone()).or_default().push(change);
-                    }
                     if !item.embeddings.is_empty() {
                         ids.insert(item.id.clone(), index);
                     }
@@ -57,13 +55,22 @@ pub(super) async fn upsert(State(app): State<Arc<App>>, bytes: Bytes) -> Result<
                 }
             }
         }
-        let report = app.state.catalogue.upsert(items).map_err(ApiError::internal)?;
+        let mut begun = BTreeMap::new();
+        let taken = app.state.catalogue.upsert_where(items, |item| {
+            fit(&app, item.embeddings.iter(), &mut begun)?;
+            for (space, vector) in &item.embeddings {
+                let change = VectorChange { id: item.id.clone(), vector: Some(vector.clone()) };
+                vectors.entry(space.clone()).or_default().push(change);
+            }
+            Ok(())
+        });
+        let report = taken.map_err(ApiError::internal)?;
         for bad in report.rejected {
-            vectors.values_mut().for_each(|changes| changes.retain(|change| change.id != bad.id));
             let index = places.get(bad.index).copied().unwrap_or(bad.index);
             rejected.push(RejectedItem { index, id: bad.id, code: bad.code.to_string(), detail: bad.detail });
         }
-        for (space, changes) in vectors.into_iter().filter(|(_, changes)| !changes.is_empty()) {
+        for (space, changes) in vectors {
+            // a space that was replaced since it was looked at may refuse some yet
             let report = app.embeddings.update(&space, changes)?;
             rejected.extend(report.rejected.into_iter().map(|bad| {
                 let index = ids.get(&bad.id).copied().unwrap_or_default();
@@ -74,6 +81,25 @@ pub(super) async fn upsert(State(app): State<Arc<App>>, bytes: Bytes) -> Result<
         Ok(Json(Upserted { upserted: report.upserted, rejected }))
     })
     .await
+}
+
+/// Whether an item's vectors may come into their spaces. `begun` are the dimensions of spaces that begin with this body.
+fn fit<'a>(
+    app: &App,
+    vectors: impl Iterator<Item = (&'a String, &'a Vec<f32>)>,
+    begun: &mut BTreeMap<String, usize>,
+) -> Result<(), Broken> {
+    for (space, vector) in vectors {
+        let bad = |detail| ("bad_embedding", format!("embedding {space:?}: {detail}"));
+        if app.embeddings.fits(space, vector).map_err(bad)? {
+            continue;
+        }
+        let (dimension, own) = (*begun.entry(space.clone()).or_insert(vector.len()), vector.len());
+        if own != dimension {
+            return Err(bad(format!("it has {own} numbers, the first one has {dimension}")));
+        }
+    }
+    Ok(())
 }
 
 /// Times of an item may be RFC 3339 or milliseconds; the domain keeps milliseconds.
@@ -101,7 +127,8 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
     Ok(Json(serde_json::to_value(item.as_ref()).map_err(ApiError::internal)?))
 }
 
-/// Changes fields of one item by JSON merge patch (RFC 7396).
+/// Changes fields of one item by JSON merge patch (RFC 7396). Vectors among them are those of their spaces from then on; null
+/// takes the item out of a space.
 #[utoipa::path(patch, path = "/v1/catalog/items/{id}", tag = "catalogue", params(("id" = String, Path)),
     request_body = Object,
     responses((status = 200, description = "The item after the change", body = Object), (status = 404, body = Problem),
@@ -114,7 +141,30 @@ pub(super) async fn patch(
     let mut change: Value = body::json(&bytes)?;
     normalise_times(&mut change).map_err(|detail| ApiError::unprocessable("bad_time", detail))?;
     blocking(move || {
-        let item = app.state.catalogue.patch(&id, &change).map_err(store_error)?;
+        let named: Vec<String> = match change.get("embeddings") {
+            None => Vec::new(),
+            Some(Value::Object(members)) => members.keys().cloned().collect(),
+            Some(_) => {
+                let before = app.state.catalogue.current();
+                before.item(&id).map(|item| item.embeddings.keys().cloned().collect()).unwrap_or_default()
+            }
+        };
+        let new = |item: &Item| {
+            let vectors = item.embeddings.iter().filter(|(space, _)| named.contains(space));
+            fit(&app, vectors, &mut BTreeMap::new())
+        };
+        let item = app.state.catalogue.patch_where(&id, &change, new).map_err(store_error)?;
+        for space in &named {
+            let vector = item.embeddings.get(space).cloned();
+            if vector.is_none() && !app.embeddings.has(space) {
+                continue;
+            }
+            let report = app.embeddings.update(space, vec![VectorChange { id: id.clone(), vector }])?;
+            if let Some(bad) = report.rejected.first() {
+                let detail = format!("the item is changed, its vector in {space} is not: {}; send it again", bad.detail);
+                return Err(ApiError::conflict("space_replaced", detail));
+            }
+        }
         Ok(Json(serde_json::to_value(item.as_ref()).map_err(ApiError::internal)?))
     })
     .await

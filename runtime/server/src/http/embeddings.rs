@@ -12,7 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use qianmian_state::VectorChange;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utoipa::IntoParams;
 
@@ -104,10 +104,7 @@ pub(super) async fn put(
         for (index, line) in body::lines::<Line>(&bytes) {
             let line = line.map_err(|e| ApiError::unprocessable("wrong_shape", format!("line {}: {e}", index + 1)))?;
             if vectors.insert(line.id.clone(), line.vector).is_some() {
-                return Err(ApiError::unprocessable(
-                    "duplicate_id",
-                    format!("line {}: the id {:?} stands twice", index + 1, line.id),
-                ));
+                return Err(twice(index, &line.id));
             }
         }
         if vectors.is_empty() {
@@ -116,6 +113,10 @@ pub(super) async fn put(
         app.embeddings.put(&space, settings, &vectors).map(Json)
     })
     .await
+}
+
+fn twice(index: usize, id: &str) -> ApiError {
+    ApiError::unprocessable("duplicate_id", format!("line {}: the id {id:?} stands twice", index + 1))
 }
 
 /// A vector, or null to take it out.
@@ -142,9 +143,12 @@ pub(super) async fn patch(
             let detail = format!("no embedding space named {space:?}: make it with PUT first");
             return Err(ApiError::not_found("unknown_space", detail));
         }
-        let mut changes = Vec::new();
+        let (mut changes, mut ids) = (Vec::new(), BTreeSet::new());
         for (index, line) in body::lines::<ChangeLine>(&bytes) {
             let line = line.map_err(|e| ApiError::unprocessable("wrong_shape", format!("line {}: {e}", index + 1)))?;
+            if !ids.insert(line.id.clone()) {
+                return Err(twice(index, &line.id));
+            }
             changes.push(VectorChange { id: line.id, vector: line.vector });
         }
         app.embeddings.update(&space, changes).map(Json)

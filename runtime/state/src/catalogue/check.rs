@@ -4,7 +4,7 @@ use super::Item;
 use serde_json::Value;
 
 /// A broken rule: a stable word for programs, a sentence for people.
-pub(super) type Broken = (&'static str, String);
+pub type Broken = (&'static str, String);
 
 const ID: usize = 256;
 const NAME: usize = 256;

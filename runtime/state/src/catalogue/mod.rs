@@ -12,6 +12,7 @@ mod write;
 
 pub use attributes::Attributes;
 pub(crate) use attributes::number;
+pub use check::Broken;
 pub use item::{Item, Stock};
 pub use store::{CatalogueStore, Rejected, UpsertReport};
 pub use symbols::Symbols;

@@ -1,6 +1,6 @@
 //! The catalogue on disk, and the one place that makes its next snapshot.
 
-use super::{Catalogue, Item, check::check};
+use super::{Broken, Catalogue, Item, check::check};
 use crate::campaigns::Open;
 use crate::db::{self, Journal, Place};
 use crate::error::{DatabaseContext, Result, StateError};
@@ -93,10 +93,22 @@ impl CatalogueStore {
     /// # Errors
     /// [`StateError::Database`] (nothing was changed) or [`StateError::ReadOnly`].
     pub fn upsert(&self, items: Vec<Item>) -> Result<UpsertReport> {
+        self.upsert_where(items, |_| Ok(()))
+    }
+
+    /// As [`CatalogueStore::upsert`], with one more rule for items that keep all others.
+    ///
+    /// # Errors
+    /// As [`CatalogueStore::upsert`].
+    pub fn upsert_where(
+        &self,
+        items: Vec<Item>,
+        mut rule: impl FnMut(&Item) -> std::result::Result<(), Broken>,
+    ) -> Result<UpsertReport> {
         let mut report = UpsertReport::default();
         let mut taken = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
-            match check(&item) {
+            match check(&item).and_then(|()| rule(&item)) {
                 Ok(()) => taken.push(item),
                 Err((code, detail)) => report.rejected.push(Rejected { index, id: item.id, code, detail }),
             }
@@ -115,12 +127,25 @@ impl CatalogueStore {
     /// [`StateError::Unknown`] item; [`StateError::Rejected`] with the codes of [`Rejected`] or `bad_patch` (not an
     /// object, an unknown member, a wrong type, another id); [`StateError::Database`]; [`StateError::ReadOnly`].
     pub fn patch(&self, id: &str, patch: &Value) -> Result<Arc<Item>> {
+        self.patch_where(id, patch, |_| Ok(()))
+    }
+
+    /// As [`CatalogueStore::patch`], with one more rule for the item as it would be.
+    ///
+    /// # Errors
+    /// As [`CatalogueStore::patch`].
+    pub fn patch_where(
+        &self,
+        id: &str,
+        patch: &Value,
+        rule: impl FnOnce(&Item) -> std::result::Result<(), Broken>,
+    ) -> Result<Arc<Item>> {
         let mut db = self.db.lock();
         let db = db.as_mut().ok_or(StateError::ReadOnly)?;
         let catalogue = self.current();
         let item = catalogue.item(id).ok_or_else(|| unknown(id))?;
         let item = patched(item, patch)
-            .and_then(|item| check(&item).map(|()| item))
+            .and_then(|item| check(&item).and_then(|()| rule(&item)).map(|()| item))
             .map_err(|(code, detail)| StateError::Rejected { what: "item", name: id.into(), code, detail })?;
         self.commit(db, vec![item])?;
         self.current().item(id).map(Arc::clone).ok_or_else(|| unknown(id))
@@ -245,7 +270,7 @@ fn load(db: &Connection) -> Result<Catalogue> {
 }
 
 /// The item with a merge patch applied, and the rule the patch breaks if it does.
-fn patched(item: &Item, patch: &Value) -> std::result::Result<Item, super::check::Broken> {
+fn patched(item: &Item, patch: &Value) -> std::result::Result<Item, Broken> {
     let bad = |detail: String| ("bad_patch", detail);
     let Value::Object(members) = patch else {
         return Err(bad("a JSON object of members to change expected".into()));
