@@ -159,6 +159,28 @@ fn segments_have_sizes_samples_lists_and_pages() {
 }
 
 #[test]
+fn members_that_were_taken_out_can_be_brought_in_again() {
+    let server = shop();
+    assert_eq!(put(&server, "/v1/segments/loyal", &json!({ "when": "visitor.orders >= 5.0" })).status, 200);
+    server.app.state.folds.audience.wait();
+    let keys = server.get("/v1/segments/loyal/members").text;
+    assert_eq!(keys.lines().count(), 5);
+    let bring = |query: &str, list: &str| {
+        server.send("PUT", &format!("/v1/segments/copy/members{query}"), "text/plain", list.as_bytes())
+    };
+    let reply = bring("?keys=true", &keys);
+    assert_eq!((reply.status, &reply.json["spec"]["count"]), (200, &json!(5)), "{}", reply.text);
+    server.app.state.folds.audience.wait();
+    assert_eq!(server.get("/v1/segments/copy/members").text, keys);
+    let ids = b"v1\nv7\nv9\n";
+    assert_eq!(server.send("POST", "/v1/segments/copy/members", "text/plain", ids).text, "v7\nv9\n");
+    let reply = bring("?keys=true", &format!("{keys}v7\n"));
+    assert_eq!((reply.status, &reply.json["code"]), (422, &json!("bad_list")), "{}", reply.text);
+    assert!(reply.text.contains("id 5 is no key"), "{}", reply.text);
+    assert_eq!(bring("?key=true", &keys).json["code"], "bad_query");
+}
+
+#[test]
 fn the_best_channel_and_hour_of_a_visitor_is_a_ranking_of_items() {
     let server = Server::empty();
     let way = |channel: &str, hour: u32| {

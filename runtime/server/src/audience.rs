@@ -9,6 +9,7 @@ use qianmian_core::{Affinity, Layer, Members, Segment, SegmentRule, Tag, TagRule
 use qianmian_state::{Document, State};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::borrow::Cow;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -379,16 +380,20 @@ impl Audiences {
         self.note(kind, "delete", name, json!({})).map(|()| true)
     }
 
-    /// Makes a segment of a list of ids; only their keys are kept.
+    /// Makes a segment of a list of ids, or of keys as a segment gives them out; only keys are kept.
     ///
     /// # Errors
-    /// As [`Self::put_segment`].
-    pub fn import(&self, name: &str, ids: &[String], about: String) -> Result<u32, ApiError> {
+    /// As [`Self::put_segment`], and 422 `bad_list` naming the line that is no key.
+    pub fn import(&self, name: &str, lines: &[String], are_keys: bool, about: String) -> Result<u32, ApiError> {
         good_name(name)?;
-        let mut keys: Vec<[u8; KEY]> = Vec::with_capacity(ids.len());
-        for id in ids {
+        let mut keys: Vec<[u8; KEY]> = Vec::with_capacity(lines.len());
+        for (at, line) in lines.iter().enumerate() {
+            let text = if are_keys { Cow::Borrowed(line) } else { Cow::Owned(self.state.people.key(line)) };
             let mut key = [0; KEY];
-            hex::decode_to_slice(self.state.people.key(id), &mut key).map_err(ApiError::internal)?;
+            hex::decode_to_slice(text.as_ref(), &mut key).map_err(|_| {
+                let digits = 2 * KEY;
+                unusable("bad_list", format!("id {at} is no key: {digits} hexadecimal digits expected with keys=true"))
+            })?;
             keys.push(key);
         }
         keys.sort_unstable();

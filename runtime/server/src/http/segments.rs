@@ -274,7 +274,7 @@ pub(super) async fn estimate(State(app): State<Arc<App>>, bytes: Bytes) -> Resul
     .await
 }
 
-/// Takes the keys of all members out, one a line.
+/// Takes the keys of all members out, one a line; `PUT .../members?keys=true` brings them in again.
 #[utoipa::path(get, path = "/v1/segments/{name}/members", tag = "strategy", params(("name" = String, Path)), responses(
     (status = 200, description = "Keys, one a line", body = String, content_type = "text/plain"),
     (status = 404, body = Problem)))]
@@ -302,17 +302,27 @@ fn ids(bytes: &Bytes) -> Result<Vec<String>, ApiError> {
     Ok(ids)
 }
 
-/// Makes a segment of a list of visitor ids, one a line. Only their keys are kept.
-#[utoipa::path(put, path = "/v1/segments/{name}/members", tag = "strategy", params(("name" = String, Path)),
-    request_body(content = String, content_type = "text/plain", description = "One id a line"),
+/// How a list names visitors.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listing {
+    /// True: by keys, as `GET .../members` of this installation gives them out; by ids without it.
+    keys: Option<bool>,
+}
+
+/// Makes a segment of a list of visitor ids, or with `keys=true` of keys, one a line. Only keys are kept.
+#[utoipa::path(put, path = "/v1/segments/{name}/members", tag = "strategy", params(("name" = String, Path), Listing),
+    request_body(content = String, content_type = "text/plain", description = "One id, or key, a line"),
     responses((status = 200, body = SegmentView), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn import(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    asked: Result<Query<Listing>, axum::extract::rejection::QueryRejection>,
     bytes: Bytes,
 ) -> Result<Json<SegmentView>, ApiError> {
+    let Query(asked) = asked.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     blocking(move || {
-        app.audiences.import(&name, &ids(&bytes)?, String::new())?;
+        app.audiences.import(&name, &ids(&bytes)?, asked.keys.unwrap_or(false), String::new())?;
         view(&app, &name).map(Json)
     })
     .await
