@@ -1,7 +1,7 @@
 //! Prometheus metrics: everything the server counts about itself.
 
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 use qianmian_models::Models;
 
@@ -22,7 +22,11 @@ pub struct Metrics {
     pub guarded: IntCounterVec,
     /// Events by outcome (`accepted`, `duplicate`, `rejected`).
     pub events: IntCounterVec,
-    /// Requests turned away because the CPU pool or the log's queue was full.
+    /// Events whose time was more than a minute in the future.
+    pub clock_ahead: IntCounter,
+    /// Events that items are not counted by channel for, since the start: there were too many channels.
+    pub uncounted: IntGauge,
+    /// Requests turned away because the CPU pool, the log's queue or the room for bodies was full.
     pub shed: IntCounterVec,
     /// Candidates that were taken out by themselves, by scenario.
     pub rollbacks: IntCounterVec,
@@ -78,6 +82,11 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
+        let plain = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
         Ok(Self {
             recommendations: counter("recommendations_total", "Answers by outcome", &["scenario", "outcome"])?,
             recommend_seconds: seconds("recommend_seconds", "Decoded request to answer", &["scenario"])?,
@@ -86,6 +95,11 @@ impl Metrics {
             degraded: counter("degraded_total", "Answers given without something", &["what"])?,
             guarded: counter("guard_removed_total", "Slots removed by host guards", &["reason"])?,
             events: counter("events_total", "Events by outcome", &["outcome"])?,
+            clock_ahead: plain("events_clock_ahead_total", "Events more than a minute in the future")?,
+            uncounted: gauge(
+                "channel_events_uncounted",
+                "Events over channels beyond those that items are counted by",
+            )?,
             shed: counter("shed_total", "Requests turned away", &["queue"])?,
             rollbacks: counter("rollbacks_total", "Candidates taken out by themselves", &["scenario"])?,
             breakers: counter("breaker_opened_total", "Components that are not run for a while", &["strategy"])?,

@@ -52,6 +52,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Api
     app.metrics.waiting.set(app.pool.waiting() as i64);
     app.metrics.items.set(app.state.catalogue.current().live_count() as i64);
     app.metrics.visitors.set(app.state.folds.visitors() as i64);
+    app.metrics.uncounted.set(app.state.folds.uncounted().cast_signed());
     let (bytes, lost) = app.state.folds.room();
     app.metrics.visitor_bytes.set(bytes as i64);
     app.metrics.visitors_lost.set(lost.cast_signed());

@@ -1,5 +1,6 @@
 //! Counts by item and over the whole shop.
 
+use super::Folds;
 use super::decay::Decayed;
 use super::trends::interest;
 use qianmian_core::{EventKind, TimeMs};
@@ -93,6 +94,8 @@ pub(crate) struct Statistics {
     pub channels: FxHashMap<Arc<str>, FxHashMap<u32, ItemCounts>>,
     /// What changed since it was last kept.
     unkept: Marked,
+    /// Events over channels beyond the first [`CHANNELS`], since the start.
+    uncounted: u64,
 }
 
 /// Rows, each once, in the order they were first marked.
@@ -154,7 +157,17 @@ impl Statistics {
             return;
         }
         if !self.channels.contains_key(channel) {
-            if self.channels.len() >= CHANNELS || by < 0 {
+            if self.channels.len() >= CHANNELS && by > 0 {
+                if self.uncounted == 0 {
+                    tracing::warn!(
+                        channel,
+                        "items are counted by {CHANNELS} channels, and this is one more: not by it"
+                    );
+                }
+                self.uncounted += 1;
+                return;
+            }
+            if by < 0 {
                 return;
             }
             self.channels.insert(channel.into(), FxHashMap::default());
@@ -207,6 +220,14 @@ impl Statistics {
         }
         self.unkept.mark(row);
         (&mut self.items[at], &mut self.totals)
+    }
+}
+
+impl Folds {
+    /// Events since the start over channels that items are not counted by, because there are too many.
+    #[must_use]
+    pub fn uncounted(&self) -> u64 {
+        self.stats().uncounted
     }
 }
 
