@@ -14,6 +14,8 @@ mod campaigns;
 mod contract;
 #[path = "cases/durability.rs"]
 mod durability;
+#[path = "cases/events.rs"]
+mod events;
 #[path = "cases/hostile.rs"]
 mod hostile;
 #[path = "cases/identity.rs"]

@@ -22,6 +22,7 @@ use qianmian_index::Spaces;
 use qianmian_models::Served;
 use qianmian_state::{State, StateError};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// A running server without its sockets.
 pub struct App {
@@ -43,6 +44,8 @@ pub struct App {
     pub breakers: Breakers,
     /// Where strategies and models run.
     pub pool: CpuPool,
+    /// Bytes that bodies of events may still take.
+    pub event_room: Arc<Semaphore>,
     /// What the server counts.
     pub metrics: Metrics,
     /// What the sandbox reaches.
@@ -101,6 +104,7 @@ impl App {
             audiences,
             breakers: Breakers::default(),
             pool: CpuPool::new(config.threads(), config.compose_queue)?,
+            event_room: Arc::new(Semaphore::new(config.event_room())),
             metrics: Metrics::new()?,
             reach: live.into_reach(),
             captures: CaptureWriter::start(Arc::clone(&state.captures), config.capture_days)?,

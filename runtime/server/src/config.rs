@@ -38,6 +38,8 @@ pub struct Config {
     pub capture_days: u32,
     /// Days an event is kept in the log, by when it happened; 0 means for ever. Older ones are refused.
     pub log_days: u32,
+    /// Megabytes of events' bodies that are held at once until they are stored, at least `max_body`; more are 503.
+    pub event_bodies_mb: usize,
     /// Days after which the profile of a visitor who did not come back is dropped; 0 means never.
     pub idle_days: u32,
     /// Megabytes of memory for visitors' profiles; those not needed lately are packed away to disk beyond it.
@@ -75,6 +77,7 @@ impl Default for Config {
             feature_share: 0.0,
             capture_days: 7,
             log_days: 0,
+            event_bodies_mb: 1_024,
             idle_days: 0,
             visitor_memory_mb: 4_096,
             checkpoint_seconds: 60,
@@ -169,6 +172,12 @@ impl Config {
             visitor_bytes: Some(self.visitor_memory_mb << 20),
             checkpoint: Duration::from_secs(self.checkpoint_seconds.into()),
         }
+    }
+
+    /// Bytes of events' bodies that are held at once.
+    #[must_use]
+    pub fn event_room(&self) -> usize {
+        (self.event_bodies_mb << 20).clamp(self.max_body, tokio::sync::Semaphore::MAX_PERMITS)
     }
 
     /// The number of compose threads after resolving 0.

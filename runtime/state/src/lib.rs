@@ -62,6 +62,6 @@ pub use log::{Appended, Chunk, EventLog, Writer};
 pub use people::{Member, People};
 pub use registry::{Document, Registry};
 pub use sources::{Gate, Ineligible, eligible};
-pub use state::{Limits, State};
+pub use state::{Limits, QUEUE, State};
 pub use store::{SqliteStore, StateStore};
 pub use vectors::{VectorChange, VectorLog};

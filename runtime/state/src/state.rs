@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Events that may wait to be stored before [`State::submit`] says busy: about a second of what the log takes.
-const QUEUE: usize = 262_144;
+pub const QUEUE: usize = 262_144;
 
 /// How much memory is used, and how often what is folded is kept on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,47 @@
-//! Reading bodies: JSON with errors that say where, and NDJSON line by line.
+//! Reading bodies: JSON with errors that say where, NDJSON line by line, and not more at once than there is room for.
 
 use crate::error::ApiError;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::StatusCode;
 use serde::Deserialize;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes that a body begins with room for; what it says of its length is only said.
+const FIRST: usize = 64 << 10;
+
+/// Reads a body of at most `most` bytes while there is room for it among those that are held; a permit of `room` is a byte.
+/// The room is its own until the permit is dropped.
+///
+/// # Errors
+/// 413 `too_large`, 503 `overloaded` when there is no room, 400 when the body breaks off.
+pub async fn within(
+    mut body: Body,
+    room: &Arc<Semaphore>,
+    most: usize,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+    let mut bytes = Vec::with_capacity(body.size_hint().lower().min(FIRST as u64) as usize);
+    let mut held: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let broken = |error| ApiError::bad_request("bad_request", format!("the body breaks off: {error}"));
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if bytes.len() + data.len() > most {
+            let detail = format!("the body has more than {most} bytes: send less at once, or raise max_body");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+        }
+        let new = Arc::clone(room).try_acquire_many_owned(u32::try_from(data.len()).unwrap_or(u32::MAX));
+        let new =
+            new.map_err(|_| ApiError::overloaded("too much is being sent at once; nothing was taken, send it again"))?;
+        match &mut held {
+            Some(held) => held.merge(new),
+            None => held = Some(new),
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes.into(), held))
+}
 
 /// A list would be taken for an object by its order, which nobody means.
 const A_LIST: &str = "a list where an object is expected";

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::recommend::now_ms;
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use qianmian_core::{Event, TimeMs};
@@ -19,6 +19,12 @@ use utoipa::ToSchema;
 
 /// Most events that room is made for before they are read.
 const MOST_ROOM: usize = 10_000;
+
+/// Most events of one body: half of the log's queue, so that it finds a place while others are stored.
+const MOST_EVENTS: usize = qianmian_state::QUEUE / 2;
+
+/// Milliseconds that a clock may be ahead without being told.
+const AHEAD: TimeMs = 60_000;
 
 /// Bytes of a body above which reading it is no work for tokio's workers.
 const LARGE: usize = 256 << 10;
@@ -36,12 +42,22 @@ pub(super) struct RejectedEvent {
     detail: String,
 }
 
+/// An event whose clock is ahead: it was taken, as of when it came.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClockAhead {
+    index: usize,
+    /// Milliseconds that its time was in the future.
+    by_ms: i64,
+}
+
 /// What became of the batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Accepted {
     accepted: usize,
     duplicates: usize,
     rejected: Vec<RejectedEvent>,
+    /// Events from clocks that are more than a minute ahead.
+    clock_ahead: Vec<ClockAhead>,
     /// `fsync`: what is accepted survives a power cut.
     durability: &'static str,
 }
@@ -50,38 +66,50 @@ pub(super) struct Accepted {
 #[utoipa::path(post, path = "/v1/events", tag = "storefront", request_body = Batch, responses(
     (status = 202, description = "Durable; what was refused is listed by index", body = Accepted),
     (status = 400, description = "Not JSON", body = Problem),
-    (status = 503, description = "The log's queue is full, with Retry-After", body = Problem),
+    (status = 413, description = "Larger than max_body, or more than 131,072 events", body = Problem),
+    (status = 503, description = "The log's queue, or the room for bodies, is full, with Retry-After", body = Problem),
 ))]
 pub(super) async fn ingest(
     State(app): State<Arc<App>>,
     headers: axum::http::HeaderMap,
-    bytes: Bytes,
+    body: Body,
 ) -> Result<(StatusCode, Json<Accepted>), ApiError> {
+    // the room is held until the events are stored
+    let (bytes, _room) = body::within(body, &app.event_room, app.config.max_body).await.inspect_err(|error| {
+        if error.status == StatusCode::SERVICE_UNAVAILABLE {
+            app.metrics.shed.with_label_values(&["event_bodies"]).inc();
+        }
+    })?;
     let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let lines = kind.contains("ndjson") || kind.contains("jsonl");
-    let (events, rejected) = if bytes.len() > LARGE {
+    let Sieve { events, rejected, clock_ahead, .. } = if bytes.len() > LARGE {
         let app = Arc::clone(&app);
         blocking(move || sift(&app, &bytes, lines)).await?
     } else {
         sift(&app, &bytes, lines)?
     };
+    if events.len() > MOST_EVENTS {
+        let detail = format!("{} events in one body, at most {MOST_EVENTS}: send several bodies", events.len());
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
+    }
     let (accepted, duplicates) = if events.is_empty() { (0, 0) } else { append(&app, events).await? };
     let count = |outcome: &str, n: usize| app.metrics.events.with_label_values(&[outcome]).inc_by(n as u64);
     count("accepted", accepted);
     count("duplicate", duplicates);
     count("rejected", rejected.len());
-    Ok((StatusCode::ACCEPTED, Json(Accepted { accepted, duplicates, rejected, durability: "fsync" })))
+    app.metrics.clock_ahead.inc_by(clock_ahead.len() as u64);
+    Ok((StatusCode::ACCEPTED, Json(Accepted { accepted, duplicates, rejected, clock_ahead, durability: "fsync" })))
 }
 
 /// The good events of a body, and what is wrong with the others.
 ///
 /// # Errors
 /// A JSON body that is no batch.
-fn sift(app: &App, bytes: &Bytes, lines: bool) -> Result<(Vec<Event>, Vec<RejectedEvent>), ApiError> {
+fn sift(app: &App, bytes: &Bytes, lines: bool) -> Result<Sieve, ApiError> {
     let mut sieve = Sieve::new(app, bytes.len());
     if lines {
         body::lines(bytes).for_each(|(index, event)| sieve.take(index, event));
-        return Ok((sieve.events, sieve.rejected));
+        return Ok(sieve);
     }
     // A batch without a mistake, which most are, is read at once.
     let mut decoder = serde_json::Deserializer::from_slice(bytes);
@@ -95,7 +123,7 @@ fn sift(app: &App, bytes: &Bytes, lines: bool) -> Result<(Vec<Event>, Vec<Reject
         sieve = Sieve::new(app, 0);
         batch.events.iter().enumerate().for_each(|(index, event)| sieve.take(index, body::value(event)));
     }
-    Ok((sieve.events, sieve.rejected))
+    Ok(sieve)
 }
 
 /// Checks events one by one.
@@ -105,6 +133,7 @@ struct Sieve {
     unknown: Unknown,
     events: Vec<Event>,
     rejected: Vec<RejectedEvent>,
+    clock_ahead: Vec<ClockAhead>,
 }
 
 impl Sieve {
@@ -114,14 +143,23 @@ impl Sieve {
         let oldest = app.config.retention().log_days.map(|days| now - i64::from(days) * qianmian_core::DAY_MS);
         // events are seldom shorter
         let events = Vec::with_capacity((bytes / 96).min(MOST_ROOM));
-        Self { now, oldest, unknown: Unknown::new(app), events, rejected: Vec::new() }
+        let unknown = Unknown::new(app);
+        Self { now, oldest, unknown, events, rejected: Vec::new(), clock_ahead: Vec::new() }
     }
 
     fn take(&mut self, index: usize, event: Result<WireEvent<'_>, String>) {
         let checked = event.map_err(|detail| ("wrong_shape", detail)).and_then(|event| event.check(self.now));
         let checked = checked.and_then(|event| in_time(event, self.oldest));
         match checked.and_then(|event| self.unknown.admit(event)) {
-            Ok(event) => self.events.push(event),
+            Ok(mut event) => {
+                let by_ms = event.time - self.now;
+                if by_ms > AHEAD {
+                    self.clock_ahead.push(ClockAhead { index, by_ms });
+                }
+                // what has not come to pass yet would stand as the newest until then
+                event.time = event.time.min(self.now);
+                self.events.push(event);
+            }
             Err((code, detail)) => self.rejected.push(RejectedEvent { index, code, detail }),
         }
     }

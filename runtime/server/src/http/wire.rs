@@ -11,6 +11,15 @@ use utoipa::ToSchema;
 /// 1980-01-01: nothing was sold online before, and a time in seconds is told apart.
 const EARLIEST: TimeMs = 315_532_800_000;
 
+/// Longest visitor id, channel, region, scenario and request id, in bytes: as in the catalogue.
+const LONGEST: usize = 256;
+
+/// What is wrong with a text that is too long.
+fn at_most(text: &str, code: &'static str, what: &str) -> Result<(), (&'static str, String)> {
+    let bytes = text.len();
+    if bytes > LONGEST { Err((code, format!("{what} has {bytes} bytes: at most {LONGEST}"))) } else { Ok(()) }
+}
+
 /// A text that stays where it was read, but for one with escapes in it.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
@@ -337,22 +346,26 @@ impl WireEvent<'_> {
         let region = self.region.map(Text::owned);
         let region = region.or_else(|| Some(self.attributes.get("region")?.as_str()?.to_owned()));
         let text = |text: Option<Text<'_>>| text.map(Text::owned).unwrap_or_default();
+        let (channel, region) = (text(self.channel), region.unwrap_or_default());
+        let (scenario, request_id) = (text(self.scenario), text(self.request_id));
+        let visitor = visitor.id.or(visitor.anonymous_id).map(Text::owned).filter(|id| !id.is_empty());
+        at_most(&channel, "bad_channel", "channel")?;
+        at_most(&region, "bad_region", "region")?;
+        at_most(&scenario, "bad_scenario", "scenario")?;
+        at_most(&request_id, "bad_request_id", "request_id")?;
+        at_most(visitor.as_deref().unwrap_or_default(), "bad_visitor", "the visitor's id")?;
         Ok(Event {
             id,
             kind,
             time,
-            visitor: visitor
-                .id
-                .or(visitor.anonymous_id)
-                .map(Text::owned)
-                .filter(|id| !id.is_empty() && id.len() <= 256),
+            visitor,
             items,
             quantities,
             values,
-            channel: text(self.channel),
-            region: region.unwrap_or_default(),
-            scenario: text(self.scenario),
-            request_id: text(self.request_id),
+            channel,
+            region,
+            scenario,
+            request_id,
             position: self.position.unwrap_or_default(),
             attributes,
             traits,
