@@ -117,6 +117,8 @@ fn an_item_is_shown_while_any_kind_of_stock_is_there() {
         item("gone", json!({ "sellable": 0, "locked": 4, "campaign": 3 })),
         item("presale", json!({ "sellable": 0, "presale": 9 })),
         item("flash", json!({ "sellable": 0, "campaign": 1 })),
+        item("spent", json!({ "sellable": 0, "campaign": 0 })),
+        item("held", json!({ "sellable": 2, "locked": 5 })),
     ]);
     server.scenario(
         "all",
@@ -128,10 +130,15 @@ fn an_item_is_shown_while_any_kind_of_stock_is_there() {
         page.sort();
         page
     };
-    assert_eq!(page(), ["presale", "sellable", "uncounted"]);
-    assert_eq!(send(&server, "PUT", "/v1/campaigns/now", &json!({ "quotas": { "flash": 1 } })).status, 200);
-    assert_eq!(page(), ["flash", "presale", "sellable", "uncounted"]);
+    assert_eq!(page(), ["held", "presale", "sellable", "uncounted"], "what is locked is not among what is sellable");
+    let quotas = json!({ "quotas": { "flash": 1, "spent": 9 } });
+    assert_eq!(send(&server, "PUT", "/v1/campaigns/now", &quotas).status, 200);
+    assert_eq!(
+        page(),
+        ["flash", "held", "presale", "sellable", "uncounted"],
+        "none is set aside of the one that is spent"
+    );
     let wish = json!({ "id": "1", "item": "flash" });
     assert_eq!(send(&server, "POST", "/v1/campaigns/now/reservations", &wish).status, 201);
-    assert_eq!(page(), ["presale", "sellable", "uncounted"], "the last unit is taken");
+    assert_eq!(page(), ["held", "presale", "sellable", "uncounted"], "the last unit is taken");
 }

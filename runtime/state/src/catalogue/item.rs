@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Stock by kind. `None` means that the storefront does not count this kind: unlimited for `sellable`, none otherwise. An
 /// item may be shown while `sellable` is not counted or above 0, or `presale` is above 0, or a campaign that is open now has
-/// units of it left.
+/// units of it left and `campaign` is not counted or above 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stock {

@@ -124,12 +124,16 @@ impl Catalogue {
         self.ids.len()
     }
 
-    /// Whether there is something of a row to sell: sellable units, or presale ones, or units of a campaign that is open.
+    /// Whether there is something of a row to sell: sellable units, or presale ones, or units of a campaign that is open,
+    /// unless those set aside for campaigns are counted and gone.
     #[must_use]
     pub fn in_stock(&self, row: ItemRow, now: TimeMs) -> bool {
         let at = row.index();
         if self.sellable[at].is_none_or(|units| units > 0) || self.presale[at].is_some_and(|units| units > 0) {
             return true;
+        }
+        if self.items[at].stock.campaign.is_some_and(|units| units <= 0) {
+            return false;
         }
         let open = |(from, to, left): &(TimeMs, TimeMs, bool)| *left && (*from..*to).contains(&now);
         self.campaigns.load().get(&*self.ids[at]).is_some_and(|windows| windows.iter().any(open))
