@@ -89,6 +89,27 @@ fn erasing_one_id_erases_the_person_with_a_proof() {
 }
 
 #[test]
+fn who_is_known_from_a_list_or_a_reservation_only_is_erased_with_a_proof() {
+    let server = shop();
+    let proof =
+        |id: &str| server.get(&format!("/v1/audit?visitor={id}&action=visitor.erased")).json[0]["detail"].clone();
+    let listed = server.send("PUT", "/v1/segments/invited/members", "text/plain", b"letter\nann\n");
+    assert_eq!(listed.status, 200, "{}", listed.text);
+    assert_eq!(server.delete("/v1/visitors/letter").status, 204);
+    assert_eq!((&proof("letter")["lists"], &proof("letter")["events"]), (&json!(1), &json!(0)));
+    assert_eq!(server.get("/v1/segments/invited").json["spec"]["count"], 1);
+    let spec = json!({ "quotas": { "p1": 9 }, "per_visitor": 2 }).to_string();
+    assert_eq!(server.send("PUT", "/v1/campaigns/c", "application/json", spec.as_bytes()).status, 200);
+    let wish = json!({ "id": "o1", "item": "p1", "quantity": 2, "visitor": { "id": "caller" } });
+    assert_eq!(post(&server, "/v1/campaigns/c/reservations", &wish).status, 201);
+    assert_eq!(server.delete("/v1/visitors/caller").status, 204);
+    assert_eq!(proof("caller")["reservations"], 1);
+    for id in ["letter", "caller", "nobody"] {
+        assert_eq!(server.delete(&format!("/v1/visitors/{id}")).status, 404, "{id}");
+    }
+}
+
+#[test]
 fn without_personalisation_nobody_is_known_nor_remembered() {
     let server = Server::capturing(qianmian_state::State::in_memory().expect("a state"));
     server.items(&(0..9).map(|n| json!({ "id": format!("p{n}"), "price": 1 })).collect::<Vec<_>>());

@@ -402,11 +402,12 @@ impl Audiences {
         self.put_segment(name, &SegmentSpec::Listed { list, count: keys.len(), about })
     }
 
-    /// Takes keys off every list: their person was erased.
+    /// Takes keys off every list: their person was erased. Returns off how many.
     ///
     /// # Errors
     /// When a list cannot be read or written.
-    pub fn strike(&self, gone: &[Arc<str>]) -> Result<(), ApiError> {
+    pub fn strike(&self, gone: &[Arc<str>]) -> Result<usize, ApiError> {
+        let mut lists = 0;
         for document in self.state.registry.list(SEGMENT).map_err(ApiError::internal)? {
             let name = document.name.clone();
             let Ok(SegmentSpec::Listed { list, about, .. }) = segment_of(document) else { continue };
@@ -420,8 +421,9 @@ impl Audiences {
             let left: Vec<[u8; KEY]> = keys.iter().filter(|key| !on(key)).copied().collect();
             let new = self.state.blobs.put(left.as_flattened()).map_err(ApiError::internal)?;
             self.put_segment(&name, &SegmentSpec::Listed { list: new, count: left.len(), about })?;
+            lists += 1;
         }
-        Ok(())
+        Ok(lists)
     }
 }
 

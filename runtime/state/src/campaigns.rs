@@ -248,13 +248,7 @@ impl Campaigns {
     ///
     /// # Errors
     /// [`StateError::NotStored`]; nothing was taken then.
-    pub fn reserve(
-        &self,
-        name: &str,
-        id: &str,
-        wanted: Reservation,
-        person: &[Arc<str>],
-    ) -> Result<Option<Outcome>> {
+    pub fn reserve(&self, name: &str, id: &str, wanted: Reservation, person: &[Arc<str>]) -> Result<Option<Outcome>> {
         let ticket;
         let outcome;
         {
@@ -318,12 +312,12 @@ impl Campaigns {
         Ok(Some(freed))
     }
 
-    /// Takes the names of erased visitors off their reservations, which stay: somebody has to deliver them.
+    /// Takes the names of erased visitors off their reservations, which stay: somebody has to deliver them. Returns how many.
     ///
     /// # Errors
     /// [`StateError::NotStored`].
-    pub fn forget(&self, keys: &[Arc<str>]) -> Result<()> {
-        let mut last = None;
+    pub fn forget(&self, keys: &[Arc<str>]) -> Result<usize> {
+        let (mut last, mut named) = (None, 0);
         {
             let mut running = self.running.lock();
             for (name, one) in running.iter_mut() {
@@ -331,6 +325,7 @@ impl Campaigns {
                     |of: &Option<String>| of.as_ref().is_some_and(|key| keys.iter().any(|gone| **gone == **key));
                 for (id, reservation) in one.ids.iter_mut().filter(|(_, reservation)| theirs(&reservation.visitor)) {
                     reservation.visitor = None;
+                    named += 1;
                     last = Some(self.enter(name, id, Change::Reserve(reservation.clone())));
                 }
                 for key in keys {
@@ -338,7 +333,8 @@ impl Campaigns {
                 }
             }
         }
-        last.map_or(Ok(()), |ticket| self.wait(ticket, true))
+        last.map_or(Ok(()), |ticket| self.wait(ticket, true))?;
+        Ok(named)
     }
 
     fn enter(&self, name: &str, id: &str, change: Change) -> u64 {

@@ -25,7 +25,7 @@ const ERASED: &str = "visitor.erased";
 const LATEST: usize = 10_000;
 
 /// What an erasure took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     /// Ids that were linked, the one named included.
     pub ids: usize,
@@ -35,6 +35,21 @@ pub struct Erased {
     pub captures: usize,
     /// Secrets without which backups cannot be read about them.
     pub secrets: usize,
+    /// Reservations that named them.
+    pub reservations: usize,
+    /// Lists that named them.
+    pub lists: usize,
+    /// They had a profile.
+    pub profile: bool,
+}
+
+impl Erased {
+    /// Whether there was anything of them.
+    #[must_use]
+    pub fn found(&self) -> bool {
+        let counts = [self.captures, self.secrets, self.reservations, self.lists];
+        self.profile || self.ids > 1 || self.events > 0 || counts.iter().any(|count| *count > 0)
+    }
 }
 
 /// A person after a change of links.
@@ -95,14 +110,22 @@ impl State {
     /// # Errors
     /// As [`EventLog::erase`], and [`crate::StateError::Stopped`]. What was begun is finished when the state is next opened.
     pub fn erase_visitor(&self, id: &str) -> Result<Erased> {
+        self.erase_listed(id, 0)
+    }
+
+    /// As [`State::erase_visitor`], of somebody whose keys were taken off so many lists already.
+    ///
+    /// # Errors
+    /// As [`State::erase_visitor`].
+    pub fn erase_listed(&self, id: &str, lists: usize) -> Result<Erased> {
         let (people, audit) = (Arc::clone(&self.people), Arc::clone(&self.audit));
         let (log, folds) = (Arc::clone(&self.log), Arc::clone(&self.folds));
         let (captures, person) = (Arc::clone(&self.captures), self.people.of(id));
         let (campaigns, folder) = (Arc::clone(&self.campaigns), self.folder().map(Path::to_path_buf));
         let (keys, erased) = self.writer()?.between_commits(move || -> Result<_> {
             let keys = people.keys(&person);
-            let known = keys.len() > 1 || !folds.visitor(&person).is_unknown();
-            if known {
+            let profile = !folds.visitor(&person).is_unknown();
+            if profile || keys.len() > 1 || lists > 0 {
                 for key in &keys {
                     audit.add(now(), ERASING, Some(key), json!({ "person": &*person }))?;
                 }
@@ -113,10 +136,11 @@ impl State {
             let mut erased = erase(&keys, &*log, &captures)?;
             folds.erase(&person, &events)?;
             people.forget(&person)?;
-            campaigns.forget(&keys)?;
+            (erased.lists, erased.profile) = (lists, profile);
+            erased.reservations = campaigns.forget(&keys)?;
             erased.secrets = backup::destroy(folder.as_deref(), &keys)?;
-            // what was not known but captured, or is in backups only, leaves its proof too
-            if known || erased.events > 0 || erased.captures > 0 || erased.secrets > 0 {
+            // what was not known but captured or reserved, or is in backups only, leaves its proof too
+            if erased.found() {
                 prove(&audit, &keys, erased)?;
             }
             Ok((keys, erased))
@@ -135,13 +159,16 @@ fn erase(keys: &[Arc<str>], log: &dyn EventLog, captures: &Captures) -> Result<E
     if events > 0 && !log.scrub()? {
         tracing::warn!("erased events linger in the write-ahead log: a reader is active; it is tried again");
     }
-    Ok(Erased { ids: keys.len(), events, captures: captured, secrets: 0 })
+    Ok(Erased { ids: keys.len(), events, captures: captured, ..Erased::default() })
 }
 
 fn prove(audit: &Audit, keys: &[Arc<str>], erased: Erased) -> Result<()> {
+    let Erased { ids, events, captures, secrets, reservations, lists, .. } = erased;
     for key in keys {
-        let Erased { ids, events, captures, secrets } = erased;
-        let detail = json!({ "ids": ids, "events": events, "captures": captures, "backup_secrets": secrets });
+        let detail = json!({
+            "ids": ids, "events": events, "captures": captures, "backup_secrets": secrets, "reservations": reservations,
+            "lists": lists,
+        });
         audit.add(now(), ERASED, Some(key), detail)?;
     }
     Ok(())
@@ -175,7 +202,7 @@ pub(crate) fn finish_erasures(
     for key in &left {
         people.forget(&people.person(key))?;
     }
-    campaigns.forget(&left)?;
+    erased.reservations = campaigns.forget(&left)?;
     // no proof before the last of it is gone
     clear()?;
     erased.secrets = backup::destroy(dir, &left)?;

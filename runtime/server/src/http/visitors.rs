@@ -82,8 +82,8 @@ fn interests(of: impl Iterator<Item = (String, f32)>) -> Vec<Value> {
     all.into_iter().map(|(name, weight)| json!({ "name": name, "weight": weight })).collect()
 }
 
-/// Forgets a visitor with all linked ids: gone from answers, folds, captures, the log and what can be read of backups when
-/// this returns; the audit trail keeps the proof.
+/// Forgets a visitor with all linked ids: gone from answers, folds, captures, lists, reservations, the log and what can be
+/// read of backups when this returns; the audit trail keeps the proof.
 #[utoipa::path(delete, path = "/v1/visitors/{id}", tag = "storefront", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn erase(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
@@ -93,12 +93,10 @@ pub(super) async fn erase(State(app): State<Arc<App>>, Path(id): Path<String>) -
         let keys = app.state.people.keys(&app.state.people.of(&id));
         // Off the lists first: what a backup could still read afterwards would be sealed anew.
         let struck = app.audiences.strike(&keys);
-        let erased = app.state.erase_visitor(&id).map_err(ApiError::internal)?;
+        let lists = struck.as_ref().map_or(0, |lists| *lists);
+        let erased = app.state.erase_listed(&id, lists).map_err(ApiError::internal)?;
         struck?;
-        if erased.events == 0 && erased.captures == 0 && erased.secrets == 0 && erased.ids < 2 {
-            return Err(unknown(&id));
-        }
-        Ok(StatusCode::NO_CONTENT)
+        if erased.found() { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&id)) }
     })
     .await
 }
@@ -207,5 +205,5 @@ pub(super) async fn unlink(State(app): State<Arc<App>>, bytes: Bytes) -> Result<
 }
 
 fn unknown(id: &str) -> ApiError {
-    ApiError::not_found("unknown_visitor", format!("no event of visitor {id:?} was ever seen"))
+    ApiError::not_found("unknown_visitor", format!("nothing is known of visitor {id:?}"))
 }

@@ -43,7 +43,7 @@ use roaring::RoaringBitmap;
 use rules::{Memo, Rules, Texts};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// How far the sweep that follows the last change of definitions is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct Audience {
     progress: Mutex<Progress>,
     changed: Condvar,
     pub(crate) members: ArcSwap<AllMembers>,
+    /// Somebody was forgotten whom `members` may be made of.
+    left: AtomicBool,
     /// The clock stands at this moment; 0 when it does not stand.
     frozen: AtomicI64,
 }
@@ -238,6 +240,8 @@ impl Audience {
     /// Forgets a visitor's number.
     pub(crate) fn forget(&self, number: u32) {
         self.counted.write().remove(number);
+        self.left.store(true, Ordering::Relaxed);
+        self.changed.notify_all();
         for bitmaps in [&self.tagged, &self.inside] {
             bitmaps.write().values_mut().for_each(|bitmap| {
                 bitmap.remove(number);

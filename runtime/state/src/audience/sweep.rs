@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// Time alone changes what conditions say of days; they are looked at so often, and at most a twentieth of the time.
 const EVERY: Duration = Duration::from_secs(30);
+/// After somebody was forgotten what members do is counted again, so long and so many times the last look after that.
+const SOON: Duration = Duration::from_secs(1);
+const REST: u32 = 4;
 /// Visitors labelled under one lock of the folds.
 const PORTION: usize = 2_048;
 
@@ -51,31 +54,38 @@ impl Drop for Sweeper {
 
 fn run(folds: &Folds, stop: &AtomicBool) {
     let audience = &folds.audience;
-    let mut due = Instant::now();
+    let (mut due, mut soon) = (Instant::now(), Instant::now());
     loop {
         {
             let mut progress = audience.progress.lock();
             // without a definition there is nothing to follow, once those that were are swept away
-            while audience.rules.load().generation == 0
-                || progress.finished && (audience.is_idle() || Instant::now() < due)
-            {
+            loop {
+                let next = if audience.left.load(Ordering::Relaxed) { soon.min(due) } else { due };
+                let rest = next.saturating_duration_since(Instant::now());
+                let nothing = audience.rules.load().generation == 0 || progress.finished && audience.is_idle();
+                if !nothing && (rest.is_zero() || !progress.finished) {
+                    break;
+                }
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                audience.changed.wait_for(&mut progress, EVERY);
+                // who is forgotten is told without the lock, and may be missed until then
+                audience.changed.wait_for(&mut progress, if nothing { EVERY } else { rest.min(EVERY) });
             }
         }
         if stop.load(Ordering::Relaxed) {
             return;
         }
         let begun = Instant::now();
-        let moves = audience.rules.load().follow_time();
+        let moves = audience.rules.load().follow_time() && begun >= due;
         if moves || !audience.progress.lock().finished {
             sweep(folds, stop);
         } else {
             look_at_members(folds, stop);
         }
-        due = Instant::now() + EVERY.max(begun.elapsed() * 19);
+        let took = begun.elapsed();
+        due = Instant::now() + EVERY.max(took * 19);
+        soon = Instant::now() + (took * REST).clamp(SOON, EVERY);
     }
 }
 
@@ -121,6 +131,8 @@ fn sweep(folds: &Folds, stop: &AtomicBool) {
 
 /// Looks at what the members of segments do; false when it is told to stop.
 fn look_at_members(folds: &Folds, stop: &AtomicBool) -> bool {
+    // before the look: who is forgotten while it lasts may be in it
+    folds.audience.left.store(false, Ordering::Relaxed);
     let looked = members::look(folds, stop);
     looked.map(|members| folds.audience.members.store(Arc::new(members))).is_some()
 }
