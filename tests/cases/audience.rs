@@ -3,6 +3,7 @@
 use qianmian_state::State;
 use qianmian_tests::{Reply, Server, served};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 fn put(server: &Server, path: &str, body: &Value) -> Reply {
     server.send("PUT", path, "application/json", body.to_string().as_bytes())
@@ -178,6 +179,84 @@ fn members_that_were_taken_out_can_be_brought_in_again() {
     assert_eq!((reply.status, &reply.json["code"]), (422, &json!("bad_list")), "{}", reply.text);
     assert!(reply.text.contains("id 5 is no key"), "{}", reply.text);
     assert_eq!(bring("?key=true", &keys).json["code"], "bad_query");
+}
+
+#[test]
+fn the_erased_leave_what_segments_do_with_items_within_seconds() {
+    let server = shop();
+    assert_eq!(put(&server, "/v1/segments/all", &json!({ "when": "visitor.orders >= 0.0" })).status, 200);
+    server.app.state.folds.audience.wait();
+    // p9 was ordered by v9 alone
+    let orders = || {
+        let items = server.get("/v1/segments/all/items?limit=100").json;
+        items["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|item| item["item"] == "p9")
+            .map(|item| item["orders"].clone())
+    };
+    assert_eq!(orders(), Some(json!(1)));
+    assert_eq!(server.delete("/v1/visitors/v9").status, 204);
+    let begun = Instant::now();
+    while orders().is_some() {
+        assert!(begun.elapsed() < Duration::from_secs(15), "they are still in it");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_others_name_is_not_taken_away_and_every_version_comes_back() {
+    let server = shop();
+    let all = [
+        ("tags/city", json!({ "kind": "base", "of": "visitor.attributes.city" })),
+        ("tags/star", json!({ "kind": "combined", "when": "'city:Bern' in visitor.tags && visitor.orders > 5.0" })),
+        ("segments/bern", json!({ "when": "'city:Bern' in visitor.tags" })),
+        ("segments/stars", json!({ "when": "'star' in visitor.tags && 'bern' in visitor.segments" })),
+    ];
+    for (path, spec) in &all {
+        let reply = put(&server, &format!("/v1/{path}"), spec);
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    for (path, users) in [
+        ("tags/city", "tag \\\"star\\\", segment \\\"bern\\\""),
+        ("tags/star", "segment \\\"stars\\\""),
+        ("segments/bern", "segment \\\"stars\\\""),
+    ] {
+        let reply = server.delete(&format!("/v1/{path}"));
+        assert_eq!((reply.status, &reply.json["code"]), (409, &json!("in_use")), "{}", reply.text);
+        assert!(reply.text.contains(users), "{users} is not in {}", reply.text);
+    }
+    for path in ["segments/stars", "segments/bern", "tags/star", "tags/city"] {
+        assert_eq!(server.delete(&format!("/v1/{path}")).status, 204, "{path}");
+    }
+    // what it was, and back again
+    let versions = server.get("/v1/tags/star/versions").json;
+    assert_eq!((&versions[0]["version"], &versions[0]["spec"]), (&json!(2), &Value::Null), "{versions}");
+    assert_eq!((&versions[1]["spec"]["kind"], versions[1]["time"].is_i64()), (&json!("combined"), true), "{versions}");
+    let restore = |path: &str, version: u32| {
+        let body = json!({ "version": version }).to_string();
+        server.send("POST", &format!("/v1/{path}/restore"), "application/json", body.as_bytes())
+    };
+    for (path, version, code) in [
+        ("tags/star", 2, "deleted_version"),
+        ("tags/star", 9, "unknown_version"),
+        ("segments/none", 1, "unknown_version"),
+    ] {
+        assert_eq!(restore(path, version).json["code"], code, "{path} {version}");
+    }
+    for path in ["tags/city", "tags/star", "segments/bern", "segments/stars"] {
+        let reply = restore(path, 1);
+        assert_eq!((reply.status, &reply.json["version"]), (200, &json!(3)), "{}", reply.text);
+    }
+    server.app.state.folds.audience.wait();
+    assert_eq!(server.get("/v1/segments/stars/size").json["size"], 2, "v7 and v9");
+    assert_eq!(server.get("/v1/segments/none/versions").json["code"], "unknown_segment");
+    // a list that was replaced is not kept
+    let bring = |ids: &str| server.send("PUT", "/v1/segments/list/members", "text/plain", ids.as_bytes()).status;
+    assert_eq!((bring("v1\n"), bring("v2\n")), (200, 200));
+    assert_eq!(restore("segments/list", 1).json["code"], "list_gone");
+    assert_eq!(restore("segments/list", 2).status, 200);
 }
 
 #[test]

@@ -147,6 +147,15 @@ pub enum SegmentSpec {
     },
 }
 
+impl SegmentSpec {
+    fn condition(self) -> Option<String> {
+        match self {
+            Self::When { when, .. } => Some(when),
+            Self::Listed { .. } => None,
+        }
+    }
+}
+
 /// A list of keys, sorted.
 #[derive(Debug)]
 struct KeyList(Vec<u8>);
@@ -179,6 +188,13 @@ fn good_name(name: &str) -> Result<(), ApiError> {
 }
 
 impl TagSpec {
+    fn condition(self) -> Option<String> {
+        match self {
+            Self::Combined { when, .. } => Some(when),
+            _ => None,
+        }
+    }
+
     /// The rule, and the tag as it is kept: code is pinned to a version.
     fn rule(&self, code: &CodeTags) -> Result<(TagRule, Self), ApiError> {
         let mut kept = self.clone();
@@ -364,12 +380,71 @@ impl Audiences {
         added.map(drop).map_err(ApiError::internal)
     }
 
+    /// The tags and segments whose conditions name a tag or a segment.
+    fn users(&self, kind: &str, name: &str) -> Result<Vec<String>, ApiError> {
+        let column = if kind == TAG { "visitor.tags" } else { "visitor.segments" };
+        let names = |when: &str| {
+            let Ok(when) = expression(when) else { return false };
+            let is_it = |text: &Arc<str>| text.split(':').next() == Some(name);
+            when.columns().iter().any(|read| read == column) && when.texts().iter().any(is_it)
+        };
+        let mut users = Vec::new();
+        for of in [TAG, SEGMENT] {
+            for document in self.state.registry.list(of).map_err(ApiError::internal)? {
+                let user = document.name.clone();
+                let when = match of {
+                    TAG => tag_of(document).ok().and_then(TagSpec::condition),
+                    _ => segment_of(document).ok().and_then(SegmentSpec::condition),
+                };
+                if (of, user.as_str()) != (kind, name) && when.is_some_and(|when| names(&when)) {
+                    users.push(format!("{of} {user:?}"));
+                }
+            }
+        }
+        Ok(users)
+    }
+
+    /// Brings back a definition as it was in a version, as the next one; returns its number.
+    ///
+    /// # Errors
+    /// 404 `unknown_version`; 409 `deleted_version`, `list_gone`; as [`Self::put_tag`] and [`Self::put_segment`].
+    pub fn restore(&self, kind: &'static str, name: &str, version: u32) -> Result<u32, ApiError> {
+        let found = self.state.registry.version(kind, name, version).map_err(ApiError::internal)?;
+        let Some(document) = found else {
+            let detail = format!("no version {version} of {kind} {name:?}; GET /v1/{kind}s/{name}/versions lists them");
+            return Err(ApiError::not_found("unknown_version", detail));
+        };
+        if document.value.is_none() {
+            let detail = format!("{kind} {name:?} was taken away with version {version}: choose the one before");
+            return Err(ApiError::conflict("deleted_version", detail));
+        }
+        let new = if kind == TAG {
+            self.put_tag(name, &tag_of(document)?)?
+        } else {
+            let spec = segment_of(document)?;
+            if let SegmentSpec::Listed { list, .. } = &spec
+                && !self.state.blobs.contains(list)
+            {
+                let detail = format!("the list of version {version} is not kept any more: bring it in again");
+                return Err(ApiError::conflict("list_gone", detail));
+            }
+            self.put_segment(name, &spec)?
+        };
+        self.note(kind, "restore", name, json!({ "version": new, "of": version }))?;
+        Ok(new)
+    }
+
     /// Takes a definition away; false when there is none.
     ///
     /// # Errors
-    /// When the registry cannot be written.
+    /// 409 `in_use` with the conditions that name it; when the registry cannot be written.
     pub fn delete(&self, kind: &str, name: &str) -> Result<bool, ApiError> {
         let _turn = self.turn.lock();
+        let users = self.users(kind, name)?;
+        if !users.is_empty() {
+            let detail = format!("{kind} {name:?} stands in the conditions of {}: change them first", users.join(", "));
+            return Err(ApiError::conflict("in_use", detail));
+        }
         let list = if kind == SEGMENT { self.list(name)? } else { None };
         if !self.state.registry.delete(kind, name).map_err(ApiError::internal)? {
             return Ok(false);
@@ -460,8 +535,22 @@ pub fn segment(app: &App, name: &str) -> Result<(Document, SegmentSpec), ApiErro
     Ok((document.clone(), segment_of(document)?))
 }
 
+/// Every version of a definition, the newest first, those it was taken away with among them.
+///
+/// # Errors
+/// 404 when there never was one.
+pub fn versions(app: &App, kind: &'static str, name: &str) -> Result<Vec<Document>, ApiError> {
+    let mut all = app.state.registry.history(kind, name).map_err(ApiError::internal)?;
+    all.reverse();
+    if all.is_empty() { Err(unknown(kind, name)) } else { Ok(all) }
+}
+
+fn unknown(kind: &str, name: &str) -> ApiError {
+    let code = if kind == TAG { "unknown_tag" } else { "unknown_segment" };
+    ApiError::not_found(code, format!("no {kind} named {name:?}; GET /v1/{kind}s lists them"))
+}
+
 fn document(app: &App, kind: &'static str, name: &str) -> Result<Document, ApiError> {
     let found = app.state.registry.get(kind, name).map_err(ApiError::internal)?;
-    let code = if kind == TAG { "unknown_tag" } else { "unknown_segment" };
-    found.ok_or_else(|| ApiError::not_found(code, format!("no {kind} named {name:?}; GET /v1/{kind}s lists them")))
+    found.ok_or_else(|| unknown(kind, name))
 }

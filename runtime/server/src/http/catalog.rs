@@ -161,7 +161,8 @@ pub(super) async fn patch(
             }
             let report = app.embeddings.update(space, vec![VectorChange { id: id.clone(), vector }])?;
             if let Some(bad) = report.rejected.first() {
-                let detail = format!("the item is changed, its vector in {space} is not: {}; send it again", bad.detail);
+                let detail =
+                    format!("the item is changed, its vector in {space} is not: {}; send it again", bad.detail);
                 return Err(ApiError::conflict("space_replaced", detail));
             }
         }

@@ -17,6 +17,7 @@ mod replays;
 mod scenarios;
 mod segments;
 mod tags;
+mod versions;
 mod visitors;
 mod wire;
 
@@ -68,11 +69,15 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/campaigns/{name}/reservations/{id}", axum::routing::delete(campaigns::release))
         .route("/v1/tags", get(tags::list))
         .route("/v1/tags/{name}", get(tags::get).put(tags::put).delete(tags::delete))
+        .route("/v1/tags/{name}/versions", get(versions::of_tag))
+        .route("/v1/tags/{name}/restore", post(versions::restore_tag))
         .route("/v1/segments", get(segments::list))
         .route("/v1/segments/size", post(segments::estimate))
         .route("/v1/segments/{name}", get(segments::get).put(segments::put).delete(segments::delete))
         .route("/v1/segments/{name}/size", get(segments::size))
         .route("/v1/segments/{name}/items", get(segments::items))
+        .route("/v1/segments/{name}/versions", get(versions::of_segment))
+        .route("/v1/segments/{name}/restore", post(versions::restore_segment))
         .route("/v1/captures", get(replays::list))
         .route("/v1/captures/{request_id}", get(replays::get))
         .route("/v1/replays", post(replays::post))

@@ -2,7 +2,7 @@
 
 use super::{
     audit, campaigns, catalog, embeddings, events, models, operate, plugins, recommend, replays, scenarios, segments,
-    tags, visitors,
+    tags, versions, visitors,
 };
 use axum::Json;
 use utoipa::openapi::path::Operation;
@@ -31,6 +31,8 @@ use utoipa::{Modify, OpenApi};
         tags::get,
         tags::put,
         tags::delete,
+        versions::of_tag,
+        versions::restore_tag,
         segments::list,
         segments::get,
         segments::put,
@@ -41,6 +43,8 @@ use utoipa::{Modify, OpenApi};
         segments::export,
         segments::import,
         segments::match_ids,
+        versions::of_segment,
+        versions::restore_segment,
         catalog::upsert,
         catalog::get,
         catalog::patch,

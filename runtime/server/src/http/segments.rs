@@ -63,7 +63,7 @@ impl Size {
     }
 }
 
-fn view(app: &App, name: &str) -> Result<SegmentView, ApiError> {
+pub(super) fn view(app: &App, name: &str) -> Result<SegmentView, ApiError> {
     let (document, spec) = audience::segment(app, name)?;
     let audience = &app.state.folds.audience;
     Ok(SegmentView {
@@ -111,7 +111,8 @@ pub(super) async fn put(
 
 /// Takes a segment away.
 #[utoipa::path(delete, path = "/v1/segments/{name}", tag = "strategy", params(("name" = String, Path)),
-    responses((status = 204), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 404, body = Problem),
+        (status = 409, description = "Conditions of others name it", body = Problem)))]
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
     blocking(move || {
         audience::segment(&app, &name)?;

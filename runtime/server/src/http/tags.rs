@@ -61,7 +61,7 @@ pub(super) struct TagView {
     trouble: Option<String>,
 }
 
-fn view(app: &App, name: &str) -> Result<TagView, ApiError> {
+pub(super) fn view(app: &App, name: &str) -> Result<TagView, ApiError> {
     let (document, spec) = audience::tag(app, name)?;
     let audience = &app.state.folds.audience;
     let values = audience.values(name).into_iter().take(MOST_SHOWN);
@@ -111,7 +111,8 @@ pub(super) async fn put(
 
 /// Takes a tag away from everybody.
 #[utoipa::path(delete, path = "/v1/tags/{name}", tag = "strategy", params(("name" = String, Path)),
-    responses((status = 204), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 404, body = Problem),
+        (status = 409, description = "Conditions of others name it", body = Problem)))]
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
     blocking(move || {
         audience::tag(&app, &name)?;
