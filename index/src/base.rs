@@ -198,15 +198,12 @@ fn sift(rows: &[ItemRow], values: &[f32], dim: usize, metric: Metric) -> (Vec<u3
 
 /// The vectors at these positions, ready to be scored.
 fn load(kept: &[u32], values: &[f32], dim: usize, metric: Metric) -> Vectors {
-    let mut vectors = Vectors::zeros(kept.len(), dim);
-    for (&position, at) in kept.iter().zip(0..) {
+    Vectors::made(kept, dim, |&position, vector| {
         let from = position as usize * dim;
-        let vector = vectors.get_mut(at);
         vector.copy_from_slice(&values[from..from + dim]);
         if metric == Metric::Cosine {
             let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
             scale(vector, norm);
         }
-    }
-    vectors
+    })
 }

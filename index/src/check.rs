@@ -66,3 +66,27 @@ impl Base {
         best.take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Metric, SpaceSpec};
+    use qianmian_core::ItemRow;
+
+    #[test]
+    fn what_finds_too_little_does_not_serve() {
+        let rows: Vec<ItemRow> = (0..4_000).map(ItemRow).collect();
+        let values: Vec<f32> = (0..4_000 * 8).map(|i| ((i * i % 7_919) as f32).sin()).collect();
+        let (mut base, _) = Base::build(SpaceSpec::new("s", Metric::Cosine), &rows, &values, 8).expect("good vectors");
+        assert!(base.walk_recall() >= LEAST_WALK);
+        base.drop_what_fails();
+        assert!(base.graph.is_some() && base.codes.is_some());
+        // links that all lead to the same few, and codes that say the opposite
+        base.graph.as_mut().expect("there").links.all_mut().iter_mut().zip(0..).for_each(|(link, i)| *link = i % 32);
+        assert!(base.walk_recall() < LEAST_WALK);
+        base.codes.as_mut().expect("there").all_mut().iter_mut().for_each(|code| *code = -*code);
+        base.drop_what_fails();
+        assert!(base.graph.is_none() && base.codes.is_none());
+        assert!((base.walk_recall() - 1.0).abs() < f32::EPSILON, "scans find all");
+    }
+}

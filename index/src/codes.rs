@@ -17,6 +17,9 @@ const LINE: usize = 64;
 /// The largest code; -127 is the smallest.
 const TOP: f32 = 127.0;
 
+/// Vectors whose components are looked at together.
+const PIECE: usize = 4_096;
+
 /// Components farther from the centre than this many standard deviations are cut off: one wild vector must not leave
 /// two or three codes for all the others.
 const SPREAD: f64 = 8.0;
@@ -54,7 +57,7 @@ impl Codes {
         let (centre, step) = ranges(vectors);
         let mut codes = Self::empty(vectors.len(), centre, step, (metric == Metric::L2).then_some(0.0));
         let norms: Vec<f32> = match metric {
-            Metric::L2 => (0..codes.len as u32).map(|at| codes.norm(vectors.get(at))).collect(),
+            Metric::L2 => (0..codes.len as u32).into_par_iter().map(|at| codes.norm(vectors.get(at))).collect(),
             Metric::Cosine | Metric::Dot => Vec::new(),
         };
         let most = norms.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
@@ -214,23 +217,53 @@ fn encode(vector: &[f32], centre: &[f32], step: &[f32], row: &mut [i8]) {
     }
 }
 
+/// What is known of one component of some vectors.
+#[derive(Clone)]
+struct Component {
+    low: f32,
+    high: f32,
+    sum: f64,
+    squares: f64,
+}
+
+impl Default for Component {
+    fn default() -> Self {
+        Self { low: f32::INFINITY, high: f32::NEG_INFINITY, sum: 0.0, squares: 0.0 }
+    }
+}
+
+impl Component {
+    fn take(&mut self, x: f32) {
+        let own = f64::from(x);
+        self.join(&Self { low: x, high: x, sum: own, squares: own * own });
+    }
+
+    fn join(&mut self, other: &Self) {
+        (self.low, self.high) = (self.low.min(other.low), self.high.max(other.high));
+        self.sum += other.sum;
+        self.squares += other.squares;
+    }
+}
+
 /// The centre and the step of each component.
 fn ranges(vectors: &Vectors) -> (Vec<f32>, Vec<f32>) {
-    let (n, dim) = (vectors.len() as f64, vectors.dim());
-    let (mut low, mut high) = (vec![f32::INFINITY; dim], vec![f32::NEG_INFINITY; dim]);
-    let (mut sum, mut squares) = (vec![0f64; dim], vec![0f64; dim]);
-    for at in 0..vectors.len() as u32 {
-        for (i, &x) in vectors.get(at).iter().enumerate() {
-            low[i] = low[i].min(x);
-            high[i] = high[i].max(x);
-            sum[i] += f64::from(x);
-            squares[i] += f64::from(x) * f64::from(x);
+    let n = vectors.len() as f64;
+    // Always the same pieces, so that the sums are the same however many threads there are.
+    let pieces = (0..vectors.len()).into_par_iter().step_by(PIECE).map(|from| {
+        let mut all = vec![Component::default(); vectors.dim()];
+        for at in from..vectors.len().min(from + PIECE) {
+            all.iter_mut().zip(vectors.get(at as u32)).for_each(|(one, &x)| one.take(x));
         }
+        all
+    });
+    let mut all = vec![Component::default(); vectors.dim()];
+    for piece in pieces.collect::<Vec<_>>() {
+        all.iter_mut().zip(&piece).for_each(|(one, other)| one.join(other));
     }
-    let both = (0..dim).map(|i| {
-        let mean = sum[i] / n;
-        let reach = SPREAD * (squares[i] / n - mean * mean).max(0.0).sqrt();
-        let (low, high) = (f64::from(low[i]).max(mean - reach), f64::from(high[i]).min(mean + reach));
+    let both = all.iter().map(|one| {
+        let mean = one.sum / n;
+        let reach = SPREAD * (one.squares / n - mean * mean).max(0.0).sqrt();
+        let (low, high) = (f64::from(one.low).max(mean - reach), f64::from(one.high).min(mean + reach));
         let step = (high - low) / 2.0 / f64::from(TOP);
         // A component that never changes needs no step, but must not be divided by nothing.
         (f64::midpoint(low, high) as f32, if step > 1e-30 { step as f32 } else { 1.0 })
@@ -265,7 +298,7 @@ impl Work for CodeBlock<'_> {
 }
 
 /// How many fours of codes ahead of those being scored are asked for.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// Scores the codes at `at`, none of them [`MISSING`].
 pub(crate) struct CodesAt<'a> {

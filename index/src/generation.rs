@@ -7,7 +7,7 @@ use crate::filter::Filter;
 use crate::isa::dispatch;
 use crate::kernel::{MISSING, Score, ScoreAt, ScoreBlock};
 use crate::overlay::{Change, Dead, Updated};
-use crate::plan::{Found, Plan, Way};
+use crate::plan::{self, Found, Plan, Way};
 use crate::recent::{Bounds, BoundsOf, PIECE, Recent};
 use crate::search::{Keep, Search};
 use crate::spec::{Metric, Mode};
@@ -286,8 +286,10 @@ impl Generation {
 
     /// Width of a walk nobody gave a width for.
     fn width(&self, query: &Query<'_>, k: usize) -> usize {
+        let rows = self.base().len() as f32;
+        let wider = (rows / plan::ROWS_OF_WIDTH).cbrt().max(1.0);
         // Twice k, as the last places of a walk are the poorest.
-        let width = self.base().spec.ef_search.max(k.saturating_mul(2));
+        let width = ((self.base().spec.ef_search as f32 * wider) as usize).max(k.saturating_mul(2));
         // The rows of the highest inner products lie scattered; with some of them left out, more so.
         let scattered =
             self.metric() == Metric::Dot && (query.filter.is_some() || query.barred.is_some() || query.keep.is_some());
@@ -397,6 +399,11 @@ impl Generation {
             values.extend_from_slice(vector);
         }
         (rows, values)
+    }
+
+    /// The same with nothing recent, of which all is gone again.
+    pub(crate) fn without_recent(&self) -> Self {
+        Self { version: self.version + 1, recent: Recent::default(), ..self.clone() }
     }
 
     /// The first parts of this generation, then another with all the rest in it.

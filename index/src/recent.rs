@@ -93,6 +93,11 @@ impl Recent {
         self.len
     }
 
+    /// Places a search looks at, those of rows that are gone among them.
+    pub fn scanned(&self) -> usize {
+        self.used
+    }
+
     pub fn pieces(&self) -> impl Iterator<Item = &Piece> {
         self.groups.iter().flat_map(|group| group.iter()).map(|piece| &**piece)
     }

@@ -365,4 +365,6 @@ enum Place<'a> {
 
 mod by_signs;
 #[cfg(test)]
+mod life_tests;
+#[cfg(test)]
 mod tests;

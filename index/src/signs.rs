@@ -10,6 +10,12 @@ use pulp::bytemuck::cast;
 /// Rows that are weighed together.
 pub(crate) const BLOCK: usize = 64;
 
+/// Positions of a block that are appended together.
+const AT_ONCE: usize = 4;
+
+/// Blocks whose positions are asked for ahead.
+const AHEAD: usize = 4;
+
 /// Signs in a byte.
 const EIGHT: usize = 8;
 
@@ -54,6 +60,12 @@ impl Signs {
     #[inline(always)]
     fn rows_of(&self, block: usize) -> u64 {
         u64::MAX >> (BLOCK - (self.at.len() - block * BLOCK).clamp(1, BLOCK))
+    }
+
+    /// Asks the memory for the positions of a block: of few of them, so here and there, will be read.
+    #[inline(always)]
+    fn prefetch_positions<I: Isa>(&self, isa: I, block: usize) {
+        (0..BLOCK).step_by(16).for_each(|line| isa.prefetch(&self.at, block * BLOCK + line));
     }
 
     /// What each half byte is worth to a query, in whole numbers whose sum over [`TOGETHER`] bytes stays within 8 bits.
@@ -112,6 +124,9 @@ impl Work for SignSums<'_> {
         let last = signs.blocks().saturating_sub(1);
         for (block, sums) in sums.iter_mut().enumerate().step_by(step) {
             rows.prefetch(isa, (block + step).min(last) as u32);
+            if low < u16::MAX {
+                signs.prefetch_positions(isa, block + step);
+            }
             *sums = isa.sum_halves(rows.get(block as u32).as_chunks().0, tables);
             append(found, signs, block, isa.at_least(sums, low));
         }
@@ -133,6 +148,7 @@ impl Work for Between<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         for (block, sums) in self.sums.iter().enumerate() {
+            self.signs.prefetch_positions(isa, block + AHEAD);
             append(self.found, self.signs, block, isa.at_least(sums, self.low) & !isa.at_least(sums, self.high));
         }
     }
@@ -142,9 +158,17 @@ impl Work for Between<'_> {
 #[inline(always)]
 fn append(found: &mut Vec<u32>, signs: &Signs, block: usize, bits: u64) {
     let mut bits = bits & signs.rows_of(block);
-    while bits != 0 {
-        found.push(signs.at[block * BLOCK + bits.trailing_zeros() as usize]);
-        bits &= bits - 1;
+    let mut left = bits.count_ones() as usize;
+    while left > 0 {
+        // So many at once, whether there are as many or not: the processor cannot guess how many there are.
+        let mut some = [0; AT_ONCE];
+        for at in &mut some {
+            *at = signs.at.get(block * BLOCK + bits.trailing_zeros() as usize).copied().unwrap_or(0);
+            bits &= bits.wrapping_sub(1);
+        }
+        found.extend_from_slice(&some);
+        found.truncate(found.len() - AT_ONCE + left.min(AT_ONCE));
+        left = left.saturating_sub(AT_ONCE);
     }
 }
 

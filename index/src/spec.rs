@@ -40,7 +40,7 @@ pub struct SpaceSpec {
     /// Never build a graph.
     pub exact: bool,
     /// Least width of a search over the graph, 1..=65536: more finds more and takes longer. A search for `k` is never
-    /// narrower than twice `k`.
+    /// narrower than twice `k`, and one of more than 200,000 rows is wider by the cube root of how many times more.
     pub ef_search: usize,
     /// Half the links a row has, 4..=64.
     pub m: usize,

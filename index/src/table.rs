@@ -2,6 +2,7 @@
 
 use crate::aligned::{Aligned, Rows};
 use crate::kernel::MISSING;
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 /// Floats in a cache line: vectors are padded to it with zeros, as one that straddles two costs a walk about a fifth.
@@ -30,13 +31,17 @@ impl Vectors {
         one
     }
 
+    /// One for each of `from`, as `fill` makes them; on all threads.
+    pub fn made<T: Sync>(from: &[T], dim: usize, fill: impl Fn(&T, &mut [f32]) + Sync) -> Self {
+        let mut made = Self::zeros(from.len(), dim);
+        let rows = made.values.all_mut().par_chunks_exact_mut(made.stride.max(1));
+        rows.zip(from).for_each(|(row, from)| fill(from, &mut row[..dim]));
+        made
+    }
+
     /// Those at some positions, in that order.
     pub fn pick(&self, positions: &[u32]) -> Self {
-        let mut picked = Self::zeros(positions.len(), self.dim);
-        for (&from, to) in positions.iter().zip(0..) {
-            picked.get_mut(to).copy_from_slice(self.get(from));
-        }
-        picked
+        Self::made(positions, self.dim, |&at, row| row.copy_from_slice(self.get(at)))
     }
 
     /// Bytes held.

@@ -13,6 +13,11 @@ use std::time::{Duration, Instant};
 /// share of the space; a search of two builds costs less than twice one.
 const SMALL_SHARE: usize = 8;
 
+/// A space is due for a rebuild when a search scans this share of its rows, within these limits: a few microseconds.
+const SCANNED_SHARE: usize = 20;
+const LEAST_SCANNED: usize = 500;
+const MOST_SCANNED: usize = 4_000;
+
 /// What came during a whole build is folded too before that serves, unless it is less than this.
 const FEW_CARRIED: usize = 2_000;
 
@@ -146,11 +151,31 @@ impl Spaces {
     }
 }
 
+impl Generation {
+    /// Whether [`Spaces::rebuild`] is worth its while: searches scan many rows that are recent, or were, or pass over many
+    /// that are gone.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        let most = (self.len() / SCANNED_SHARE).clamp(LEAST_SCANNED, MOST_SCANNED);
+        let many = self.recent.scanned() >= most || (self.gone() >= LEAST_SCANNED && many_gone(self));
+        // Nothing is built of nothing.
+        many && !self.is_empty()
+    }
+
+    /// Rows that were built and are gone or replaced.
+    fn gone(&self) -> usize {
+        self.parts.iter().map(|part| part.dead.len()).sum()
+    }
+}
+
 /// Whether so much came or went that all is built anew.
 fn wants_whole(live: &Generation) -> bool {
-    let gone: usize = live.parts.iter().map(|part| part.dead.len()).sum();
     let newer = live.len().saturating_sub(live.base().len() - live.parts[0].dead.len());
-    newer * SMALL_SHARE >= live.len() || gone * SMALL_SHARE >= live.len() || (newer == 0 && gone > 0)
+    newer * SMALL_SHARE >= live.len() || many_gone(live) || (newer == 0 && live.gone() > 0)
+}
+
+fn many_gone(live: &Generation) -> bool {
+    live.gone() * SMALL_SHARE >= live.len()
 }
 
 /// Builds behind the searches' backs and serves the result, for whoever holds the lock of such builds.
@@ -196,11 +221,14 @@ fn whole(cell: &Cell, old: &Generation) -> Result<(Generation, f32), IndexError>
 }
 
 /// What is recent in a small graph, together with the last small ones that are not much larger, so that there are few;
-/// `None` when nothing is recent.
+/// `None` when nothing is or was recent.
 fn small(old: &Generation) -> Result<Option<(Generation, f32)>, IndexError> {
     let (mut first, mut rows) = (old.parts.len(), old.recent());
-    if rows == 0 {
+    if old.recent.scanned() == 0 {
         return Ok(None);
+    }
+    if rows == 0 {
+        return Ok(Some((old.without_recent(), 1.0)));
     }
     while first > 1 && old.parts[first - 1].base.len() <= 2 * rows {
         first -= 1;
@@ -295,13 +323,36 @@ mod tests {
     }
 
     #[test]
+    fn what_only_goes_is_taken_out_too() {
+        let spaces = spaces(6_000);
+        let live = || spaces.space("s").expect("there");
+        // a row that comes and goes takes a new place each time
+        for round in 0..499 {
+            let come = Change::Upsert(ItemRow(9_000), vector(9_000, round));
+            spaces.update("s", &[come, Change::Delete(ItemRow(9_000))]).expect("there");
+            assert!(live().recent() == 0 && !live().is_due(), "{round}");
+        }
+        spaces.update("s", &[Change::Upsert(ItemRow(9_000), vector(9_000, 0))]).expect("there");
+        assert!(live().is_due());
+        spaces.update("s", &[Change::Delete(ItemRow(9_000))]).expect("there");
+        let folded = spaces.rebuild("s").expect("good").expect("something to do");
+        assert!(!folded.whole && !live().is_due() && live().len() == 6_000);
+        let gone: Vec<Change> = (0..800).map(|row| Change::Delete(ItemRow(row))).collect();
+        spaces.update("s", &gone).expect("there");
+        assert!(live().is_due() && live().len() == 5_200);
+        assert!(spaces.rebuild("s").is_ok_and(|built| built.is_some_and(|built| built.whole && built.rows == 5_200)));
+        assert!(!live().is_due());
+        assert_eq!(nearest(&spaces, &vector(900, 0)).0, ItemRow(900));
+    }
+
+    #[test]
     fn every_row_may_go() {
         let spaces = spaces(10);
         let all: Vec<Change> = (0..10).map(|row| Change::Delete(ItemRow(row))).collect();
         assert_eq!(spaces.update("s", &all).map(|done| done.deleted), Ok(10));
         let live = spaces.space("s").expect("there");
         assert!(live.is_empty() && live.search(&[0.0; 16], 3, None, Mode::Auto) == Ok(vec![]));
-        assert!(matches!(spaces.rebuild("s"), Err(IndexError::Empty { .. })));
+        assert!(!live.is_due() && matches!(spaces.rebuild("s"), Err(IndexError::Empty { .. })));
         spaces.update("s", &[Change::Upsert(ItemRow(2), vector(2, 0))]).expect("there");
         assert_eq!(nearest(&spaces, &vector(2, 0)), (ItemRow(2), 0.0));
     }

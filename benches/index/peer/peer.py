@@ -111,7 +111,8 @@ def build(command):
 MEMORY = """
 import sys, hnswlib
 def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096
+    resident, shared = map(int, open("/proc/self/statm").read().split()[1:3])
+    return (resident - shared) * 4096
 index = hnswlib.Index(sys.argv[2], int(sys.argv[3]))
 before = resident()
 index.load_index(sys.argv[1])

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Resident bytes of this process; 0 where that is not to be had.
+/// Bytes of this process's own memory that are resident, without those of its program; 0 where that is not to be had.
 fn resident() -> f64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    text.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4096.0
+    let pages: Vec<f64> = text.split(' ').skip(1).take(2).filter_map(|pages| pages.parse().ok()).collect();
+    if let [resident, shared] = pages[..] { (resident - shared) * 4096.0 } else { 0.0 }
 }
 
 /// Seconds of CPU this process has used; 0 where that is not to be had.

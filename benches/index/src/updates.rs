@@ -15,11 +15,6 @@ use std::time::{Duration, Instant};
 /// Searches of a quiet run.
 const QUIET: usize = 5_000;
 
-/// When the server takes recent rows into a graph: at this share of the rows, within these limits.
-const RECENT_SHARE: usize = 20;
-const LEAST_RECENT: usize = 500;
-const MOST_RECENT: usize = 4_000;
-
 /// Percentiles of one run's searches, in microseconds.
 #[derive(Clone, Copy)]
 struct Times {
@@ -66,7 +61,7 @@ pub fn updates(data: &Data, spaces: &Spaces, seconds: u64) -> anyhow::Result<Vec
     let mut lines = Vec::new();
     for rebuilds in [false, true] {
         // Without them no longer than until the server would begin one.
-        let seconds = if rebuilds { seconds } else { seconds.min(5) };
+        let seconds = if rebuilds { seconds } else { seconds.min(2) };
         // Both begin with nothing recent.
         spaces.rebuild("bench")?;
         let never = AtomicBool::new(false);
@@ -117,9 +112,7 @@ fn rebuild(spaces: &Spaces, stop: &AtomicBool, build: Build) -> anyhow::Result<u
     let pool = qianmian_index::background(1)?;
     let mut rebuilt = 0;
     while !stop.load(Ordering::Relaxed) {
-        let space = spaces.space("bench").context("there")?;
-        if space.recent() >= (space.len() / RECENT_SHARE).clamp(LEAST_RECENT, MOST_RECENT) {
-            drop(space);
+        if spaces.space("bench").context("there")?.is_due() {
             rebuilt += usize::from(pool.install(|| build(spaces, "bench"))?.is_some());
         }
         pause(Duration::from_millis(5));

@@ -13,7 +13,7 @@ use crate::recent::Recent;
 use crate::spec::{Metric, SpaceSpec};
 use crate::table::Vectors;
 use pulp::bytemuck::{Pod, cast_slice_mut};
-use rustc_hash::FxHashSet;
+use qianmian_core::ItemRow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -172,8 +172,7 @@ impl Input<'_> {
         }
         let (len, dim) = (len as usize, dim as usize);
         let rows: Vec<u32> = self.list(Tag::Rows)?;
-        let unique: FxHashSet<u32> = if len < 100_000 { rows.iter().copied().collect() } else { FxHashSet::default() };
-        if rows.len() != len || (len < 100_000 && unique.len() != len) {
+        if rows.len() != len {
             return Err(self.damaged("the rows"));
         }
         let mut vectors = Vectors::zeros(len, dim);
@@ -192,6 +191,10 @@ impl Input<'_> {
             return Err(self.damaged("the Gram matrix"));
         }
         let base = Base::from_file(spec, rows, vectors, codes, graph, gram);
+        // A row that is there twice is found in one of its places only.
+        if base.rows.iter().zip(0u32..).any(|(&row, at)| base.at(ItemRow(row)) != at) {
+            return Err(self.damaged("the rows"));
+        }
         Ok(Part { base: Arc::new(base), dead })
     }
 

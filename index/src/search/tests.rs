@@ -9,10 +9,10 @@ use qianmian_core::ItemRow;
 use std::sync::OnceLock;
 
 /// A small generator of its own, so that the data never changes under the tests.
-struct Random(u64);
+pub(super) struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut x = self.0;
         x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,13 +21,13 @@ impl Random {
     }
 
     /// About normal: the sum of four uniform numbers.
-    fn normal(&mut self) -> f32 {
+    pub fn normal(&mut self) -> f32 {
         (0..4).map(|_| (self.next() >> 40) as f32 / (1 << 24) as f32 - 0.5).sum::<f32>() * 1.73
     }
 }
 
 /// Clusters with a spread of their own, lengths from 0.3 to 3, then rows out of order.
-fn clustered(n: usize, dim: usize, clusters: usize, seed: u64) -> Vec<f32> {
+pub(super) fn clustered(n: usize, dim: usize, clusters: usize, seed: u64) -> Vec<f32> {
     let mut random = Random(seed);
     let centres: Vec<f32> = (0..clusters * dim).map(|_| random.normal()).collect();
     let mut values = Vec::with_capacity(n * dim);
@@ -44,13 +44,18 @@ fn rows(n: usize) -> Vec<ItemRow> {
     (0..n as u32).map(ItemRow).collect()
 }
 
-fn build(spec: SpaceSpec, values: &[f32], dim: usize) -> Generation {
+pub(super) fn build(spec: SpaceSpec, values: &[f32], dim: usize) -> Generation {
     let (base, _) = Base::build(spec, &rows(values.len() / dim), values, dim).expect("good vectors");
     Generation::new(1, base)
 }
 
 /// Brute force in f64, sharing nothing with the code under test.
-fn brute(metric: Metric, values: &[f32], query: &[f32], keep: impl Fn(ItemRow) -> bool) -> Vec<(ItemRow, f64)> {
+pub(super) fn brute(
+    metric: Metric,
+    values: &[f32],
+    query: &[f32],
+    keep: impl Fn(ItemRow) -> bool,
+) -> Vec<(ItemRow, f64)> {
     // From 0.0: a sum of nothing but -0.0 would sort below 0.0.
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0.0, |sum, (x, y)| sum + f64::from(*x) * f64::from(*y));
     let score = |v: &[f32]| match metric {
@@ -68,14 +73,14 @@ fn brute(metric: Metric, values: &[f32], query: &[f32], keep: impl Fn(ItemRow) -
     all
 }
 
-const DIM: usize = 32;
-const N: usize = 20_000;
+pub(super) const DIM: usize = 32;
+pub(super) const N: usize = 20_000;
 
 /// Vectors, queries of the same making, and a generation with a graph for each metric.
-type Large = (Vec<f32>, Vec<f32>, [(Metric, Generation); 3]);
+pub(super) type Large = (Vec<f32>, Vec<f32>, [(Metric, Generation); 3]);
 
 /// 20k x 32, built once for all tests.
-fn large() -> &'static Large {
+pub(super) fn large() -> &'static Large {
     static LARGE: OnceLock<Large> = OnceLock::new();
     LARGE.get_or_init(|| {
         let mut values = clustered(N + 100, DIM, 150, 11);
@@ -85,7 +90,7 @@ fn large() -> &'static Large {
     })
 }
 
-fn recall(found: &[(ItemRow, f32)], truth: &[(ItemRow, f64)]) -> f64 {
+pub(super) fn recall(found: &[(ItemRow, f32)], truth: &[(ItemRow, f64)]) -> f64 {
     truth.iter().filter(|(row, _)| found.iter().any(|f| f.0 == *row)).count() as f64 / truth.len() as f64
 }
 
