@@ -1,5 +1,7 @@
 //! Events change pages: what is learned, counted once, and forgotten.
 
+use qianmian::import::{events, feed::feed};
+use qianmian::recommend::now_ms;
 use qianmian_tests::{Server, served};
 use serde_json::json;
 
@@ -72,6 +74,55 @@ fn ndjson_is_taken_line_by_line() {
         "{}",
         reply.text
     );
+}
+
+#[test]
+fn a_file_of_events_is_fed_into_a_running_server_in_its_own_rhythm() {
+    let server = Server::empty();
+    server.items(&(0..9).map(|n| json!({ "id": format!("p{n}"), "price": 4 })).collect::<Vec<_>>());
+    let (start, hour) = (1_700_000_000_000_i64, 3_600_000_i64);
+    let mut lines = vec!["no event".to_owned(), r#"{"id":"bad","type":"view"}"#.to_owned()];
+    for n in 0..48 {
+        let event = json!({
+            "id": format!("e{n}"), "type": if n % 4 == 3 { "purchase" } else { "view" }, "time": start + n * hour,
+            "visitor": { "id": format!("v{}", n % 2), "attributes": { "city": if n < 40 { "Basel" } else { "Bern" } } },
+            "item": format!("p{}", n % 9), "channel": "app", "scenario": "home", "request_id": format!("r{n}"), "position": 2,
+            "attributes": { "action": "look" },
+        });
+        lines.push(event.to_string());
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("events.ndjson");
+    std::fs::write(&path, lines.join("\n")).expect("written");
+    let imported = events::read(&path, None).expect("read");
+    // two days in a second
+    let (begun, fed) = (now_ms(), feed(&imported, &server.url, 172_800.0).expect("fed"));
+    assert_eq!((fed.events, fed.duplicates, fed.refused), (48, 0, 0), "{fed:?}");
+    assert_eq!(fed.rejected.values().sum::<usize>(), 2, "{fed:?}");
+    assert!(fed.seconds > 0.9 && fed.speed > 0.0 && fed.speed < 180_000.0 && fed.lag_seconds > 0.0, "{fed:?}");
+    server.app.state.refresh().expect("folded");
+    let profile = server.get("/v1/visitors/v1").json;
+    assert_eq!((&profile["events"], &profile["orders"]), (&json!(24), &json!(12)), "{profile}");
+    assert_eq!((&profile["attributes"]["city"], &profile["channel"]), (&json!("Bern"), &json!("app")));
+    assert!(profile["first_seen"].as_i64().is_some_and(|first| first >= begun), "as if it happened now: {profile}");
+    assert_eq!(server.get("/v1/visitors/v0").json["orders"], 0);
+    let mut seen = 0;
+    let visit = &mut |chunk: qianmian_state::Chunk| {
+        for event in chunk.events {
+            assert_eq!(
+                (&*event.scenario, event.request_id, event.position),
+                ("home", format!("r{}", &event.id[1..]), 2)
+            );
+            assert_eq!(event.attributes, [("action".to_owned(), "look".to_owned())]);
+            seen += 1;
+        }
+        std::ops::ControlFlow::Continue(())
+    };
+    server.app.state.scan(1, visit).expect("a log");
+    assert_eq!(seen, 48);
+    let again = feed(&imported, &server.url, 1e9).expect("fed");
+    assert_eq!((again.events, again.duplicates), (0, 48), "{again:?}");
+    assert!(again.lag_seconds > 0.0 && again.speed < 1e9, "no server is that fast: {again:?}");
 }
 
 #[test]

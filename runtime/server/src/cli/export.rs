@@ -3,7 +3,8 @@
 use super::{Data, moment};
 use crate::app::App;
 use crate::config::Config;
-use crate::embeddings::SpaceSettings;
+use crate::embeddings::{SpaceSettings, matrix};
+use crate::import::events::line;
 use crate::reach::VisitorVector;
 use crate::replay;
 use crate::training::{Group, Task, export};
@@ -11,8 +12,6 @@ use anyhow::Context;
 use qianmian_core::{DAY_MS, Event, TimeMs};
 use qianmian_models::{FeaturePlan, Kind, Manifest};
 use qianmian_state::{CaptureFilter, Captures, State};
-use serde_json::json;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
@@ -22,7 +21,7 @@ use std::sync::Arc;
 /// What to write out.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Export {
-    /// The event log as NDJSON, oldest first.
+    /// The event log as NDJSON, oldest first: the lines that `import events` and `POST /v1/events` take, visitors by key.
     Events {
         #[command(flatten)]
         data: Data,
@@ -120,13 +119,7 @@ fn events(state: &State, until: Option<TimeMs>, out: &Path) -> anyhow::Result<()
     let mut file =
         std::io::BufWriter::new(std::fs::File::create(out).with_context(|| format!("cannot write {}", out.display()))?);
     for event in all_events(state, TimeMs::MIN, until.unwrap_or(TimeMs::MAX))? {
-        let line = json!({
-            "id": event.id, "type": event.kind.as_str(), "time": event.time,
-            "visitor": event.visitor.map(|id| json!({ "id": id })), "items": event.items,
-            "quantity": event.quantities, "value": event.values, "channel": event.channel, "region": event.region,
-            "scenario": event.scenario, "request_id": event.request_id, "position": event.position,
-        });
-        writeln!(file, "{line}")?;
+        writeln!(file, "{}", line(&event, event.time))?;
     }
     file.flush()?;
     Ok(())
@@ -208,14 +201,9 @@ fn put_vectors(app: &App, spec: &str) -> anyhow::Result<()> {
         _ => anyhow::bail!(wanted()),
     };
     let file = std::fs::read(parts[0]).with_context(|| format!("cannot read {}", parts[0]))?;
-    let array = npyz::NpyFile::new(&file[..])?;
-    let dim = *array.shape().get(1).context("the vectors are not a matrix")? as usize;
-    let values: Vec<f32> = array.into_vec().context("the vectors are not float32")?;
     let ids: Vec<String> = serde_json::from_slice(&std::fs::read(parts[1])?)?;
-    anyhow::ensure!(values.len() == ids.len() * dim, "{} vectors for {} ids", values.len() / dim.max(1), ids.len());
-    let vectors: BTreeMap<String, Vec<f32>> =
-        ids.into_iter().zip(values.chunks_exact(dim).map(<[f32]>::to_vec)).collect();
-    let settings = SpaceSettings { metric: "dot".to_owned(), exact: false, visitor };
+    let vectors = matrix::vectors(&file, ids).map_err(anyhow::Error::msg)?;
+    let settings = SpaceSettings::seen_by(visitor);
     app.embeddings.publish(space, &settings, &vectors)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{Data, moment};
 use crate::import::feed::feed;
-use crate::import::{amazon_beauty, online_retail, store};
+use crate::import::{amazon_beauty, events, online_retail, store};
 use qianmian_core::TimeMs;
 use qianmian_state::State;
 use std::path::PathBuf;
@@ -14,6 +14,8 @@ enum Preset {
     OnlineRetail,
     /// A folder with items.tsv.gz and sequences.txt.gz.
     AmazonBeauty,
+    /// Events as NDJSON, lines as of `POST /v1/events` and `export events` (also .gz or .zst).
+    Events,
 }
 
 /// Flags of `import`.
@@ -45,8 +47,12 @@ impl Import {
         let imported = match self.preset {
             Preset::OnlineRetail => online_retail::read(&self.file, self.until)?,
             Preset::AmazonBeauty => amazon_beauty::read(&self.file)?,
+            Preset::Events => events::read(&self.file, self.until)?,
         };
         if let (Some(server), Some(speed)) = (&self.server, self.speed) {
+            if let Some(path) = &self.rejects {
+                imported.rejects.write(path)?;
+            }
             println!("{}", serde_json::to_string_pretty(&feed(&imported, server, speed)?)?);
             return Ok(());
         }

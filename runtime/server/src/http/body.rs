@@ -96,7 +96,15 @@ pub fn lines<'a, T: Deserialize<'a>>(body: &'a Bytes) -> impl Iterator<Item = (u
     body.split(|&byte| byte == b'\n')
         .filter(|line| !line.trim_ascii().is_empty())
         .enumerate()
-        .map(|(index, line)| (index, decode(line).map_err(said)))
+        .map(|(index, text)| (index, line(text)))
+}
+
+/// One line of NDJSON.
+///
+/// # Errors
+/// Where it does not fit, and how.
+pub fn line<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
+    decode(text).map_err(said)
 }
 
 /// A value that is JSON already.

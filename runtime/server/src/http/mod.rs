@@ -22,6 +22,7 @@ mod visitors;
 mod wire;
 
 pub use openapi::ApiDoc;
+pub(crate) use wire::WireEvent;
 
 use crate::app::App;
 use crate::error::ApiError;

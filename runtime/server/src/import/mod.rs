@@ -1,6 +1,7 @@
 //! Bringing a shop in: presets that turn files into items and events, with a report of what was left out and why.
 
 pub mod amazon_beauty;
+pub mod events;
 pub mod feed;
 pub mod online_retail;
 mod reader;
