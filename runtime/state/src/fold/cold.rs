@@ -15,6 +15,9 @@ use roaring::RoaringBitmap;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+/// What is done with each visitor read: number, key, and the rest as it was kept.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(u32, Arc<str>, &[u8]) -> Result<()>;
+
 /// Visitors by number, each with their key.
 pub(crate) struct Cold {
     pub store: Arc<dyn StateStore>,
@@ -132,11 +135,7 @@ impl Cold {
     ///
     /// # Errors
     /// [`StateError::Damaged`], [`StateError::Database`], and what `visit` returns.
-    pub fn restore(
-        &self,
-        checkpoint: u32,
-        visit: &mut dyn FnMut(u32, Arc<str>, &[u8]) -> Result<()>,
-    ) -> Result<[u32; 2]> {
+    pub fn restore(&self, checkpoint: u32, visit: Visit<'_>) -> Result<[u32; 2]> {
         let mut later = Vec::new();
         let mut second = FxHashMap::default();
         self.store.scan(Space::VisitorsToo, &mut |number, bytes| {
