@@ -271,3 +271,108 @@ fn a_space_may_compare_by_distance() {
     let reply = server.send("PUT", "/v1/embeddings/s?metric=hamming", NDJSON, body.as_bytes());
     assert_eq!((reply.status, &reply.json["code"]), (422, &json!("bad_metric")), "{}", reply.text);
 }
+
+/// Flips a bit in the largest blobs that hold a set of vectors, so many of them.
+fn spoil(folder: &Path, count: usize) {
+    let mut blobs = vec![];
+    let mut folders = vec![folder.join("blobs")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("it").path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if let bytes = std::fs::read(&entry).expect("read")
+                && bytes.starts_with(b"QMEMBED")
+            {
+                blobs.push((bytes.len(), entry));
+            }
+        }
+    }
+    blobs.sort();
+    assert!(blobs.len() >= count);
+    for (len, blob) in blobs.iter().rev().take(count) {
+        let mut bytes = std::fs::read(blob).expect("read");
+        bytes[len / 2] ^= 1;
+        std::fs::write(blob, bytes).expect("written");
+    }
+}
+
+#[test]
+fn of_a_set_that_is_damaged_the_one_before_serves_until_it_is_put_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = shop(folder.path(), 100);
+    let before = near(&server, "p5", 5);
+    // a second generation with more items, of which the first knows nothing
+    let all = lines((0..150).map(|n| (format!("p{n}"), json!([1.0, f64::from(n)]))));
+    send(&server, "PUT", "/v1/embeddings/s?metric=cosine", &all);
+    let spoilt = |count: usize| {
+        let copy = tempfile::tempdir().expect("a folder");
+        copy_folder(folder.path(), copy.path());
+        spoil(copy.path(), count);
+        let server = Server::over(State::open(copy.path()).expect("it opens"));
+        (copy, server)
+    };
+    let report = |server: &Server| server.get("/v1/embeddings").json[0].clone();
+    let (_one, server) = spoilt(1);
+    let told = report(&server);
+    assert!(told["damage"].as_str().is_some_and(|told| told.contains("generation 1 serves instead")), "{told}");
+    assert_eq!((&told["vectors"], &told["generation"]), (&json!(100), &json!(1)));
+    assert_eq!(near(&server, "p5", 5), before);
+    // changes are made to what serves
+    send(&server, "PATCH", "/v1/embeddings/s", &lines([("p6".to_owned(), Value::Null)].into_iter()));
+    assert!(!near(&server, "p5", 5).contains(&"p6".to_owned()));
+
+    let (_both, server) = spoilt(2);
+    let told = report(&server);
+    assert!(told["damage"].as_str().is_some_and(|told| told.contains("nothing serves")), "{told}");
+    assert_eq!(told["vectors"], json!(0));
+    let answer = server.recommend(json!({ "scenario": "near", "items": ["p5"], "limit": 3 }));
+    assert_ne!(answer.json["degraded"], json!([]), "an answer all the same, and it says what is missing");
+    let change = lines([("p5".to_owned(), json!([1.0, 0.0]))].into_iter());
+    let refused = server.send("PATCH", "/v1/embeddings/s", NDJSON, change.as_bytes());
+    assert_eq!((refused.status, &refused.json["code"]), (409, &json!("damaged_space")), "{}", refused.text);
+    send(&server, "PUT", "/v1/embeddings/s?metric=cosine", &all);
+    assert_eq!(near(&server, "p99", 1), ["p98"]);
+    assert_eq!(report(&server)["damage"], Value::Null);
+}
+
+#[test]
+fn a_matrix_and_its_ids_are_a_set_too() {
+    let server = Server::empty();
+    server.items(&(0..4).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());
+    let head = format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 2), }");
+    let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+    npy.extend((head.len() as u16).to_le_bytes());
+    npy.extend(head.as_bytes());
+    npy.extend([1.0f32, 0.0, 0.9, 0.1, 0.0, 1.0, -1.0, 0.0].iter().flat_map(|x| x.to_le_bytes()));
+    let put = |query: &str, ids: &str| {
+        let part = |name: &str, value: &[u8]| {
+            let head = format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"f\"\r\n\r\n");
+            [head.as_bytes(), value, b"\r\n"].concat()
+        };
+        let body = [part("vectors", &npy), part("ids", ids.as_bytes()), b"--b--\r\n".to_vec()].concat();
+        server.send("PUT", &format!("/v1/embeddings/s?{query}"), "multipart/form-data; boundary=b", &body)
+    };
+    let reply = put("metric=cosine&ef_search=300&m=24", r#"["p0", "p1", "p2", "p3"]"#);
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(
+        (&reply.json["vectors"], &reply.json["dimension"], &reply.json["graph"]),
+        (&json!(4), &json!(2), &json!(false))
+    );
+    let retrieve = json!({ "retrieve": [{ "source": "near_items", "space": "s", "limit": 20 }] });
+    let shelves = json!([{ "id": "x", "steps": [retrieve] }]);
+    server.scenario("near", json!({ "strategy": "compose", "parameters": { "shelves": shelves } }));
+    assert_eq!(near(&server, "p0", 2)[0], "p1");
+    for (query, ids, code) in [
+        ("metric=cosine", r#"["p0", "p1"]"#, "wrong_shape"),
+        ("metric=cosine", r#"{"p0": 1}"#, "wrong_shape"),
+        ("metric=cosine", r#"["p0", "p1", "p2", "p2"]"#, "wrong_shape"),
+        ("metric=cosine&m=1", r#"["p0", "p1", "p2", "p3"]"#, "bad_vectors"),
+        ("ef_search=0", r#"["p0", "p1", "p2", "p3"]"#, "bad_vectors"),
+    ] {
+        let reply = put(query, ids);
+        assert_eq!((reply.status, &reply.json["code"]), (422, &json!(code)), "{}", reply.text);
+    }
+    let body = "--b\r\ncontent-disposition: form-data; name=\"vectors\"\r\n\r\nx\r\n--b--\r\n";
+    let reply = server.send("PUT", "/v1/embeddings/s", "multipart/form-data; boundary=b", body.as_bytes());
+    assert_eq!((reply.status, &reply.json["code"]), (400, &json!("missing_part")), "{}", reply.text);
+}

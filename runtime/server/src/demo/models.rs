@@ -76,7 +76,7 @@ fn put_models(app: &App) -> anyhow::Result<()> {
         .collect();
     let space: serde_json::Value = serde_json::from_str(SPACE)?;
     let visitor: VisitorVector = serde_json::from_value(space["visitor"].clone()).context("the kept space.json")?;
-    let settings = SpaceSettings { metric: "dot".to_owned(), exact: false, visitor };
+    let settings = SpaceSettings::seen_by(visitor);
     app.embeddings.put(SPACE_NAME, settings, &vectors)?;
     app.models.put(RANKER_NAME, "1", RANKER, Manifest::from_json(MANIFEST)?, false)?;
     Ok(())

@@ -4,6 +4,7 @@
 //! the graph and stores the set whole again.
 
 mod kept;
+pub(crate) mod matrix;
 mod stored;
 
 use crate::error::ApiError;
@@ -20,11 +21,6 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 const KIND: &str = "embeddings";
-/// Recent rows, as a share of the space, from which on they are taken into a graph; fewer than [`LEAST_RECENT`] never are,
-/// and [`MOST_RECENT`] always: a search takes about 2 us for each 1,000 of them.
-const RECENT_SHARE: usize = 20;
-const LEAST_RECENT: usize = 500;
-const MOST_RECENT: usize = 4_000;
 
 /// How a space compares and how it sees a visitor.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -35,9 +31,40 @@ pub struct SpaceSettings {
     /// Never approximate: scan every vector.
     #[serde(default)]
     pub exact: bool,
+    /// Width of searches over the graph, where it was said: more finds more and takes longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ef_search: Option<usize>,
+    /// Half the links a vector has in the graph, where it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub m: Option<usize>,
     /// How a visitor becomes a vector.
     #[serde(default)]
     pub visitor: VisitorVector,
+}
+
+impl SpaceSettings {
+    /// Compared by the inner product, and everything else as it is where nothing is said.
+    #[must_use]
+    pub fn seen_by(visitor: VisitorVector) -> Self {
+        Self { metric: dot(), exact: false, ef_search: None, m: None, visitor }
+    }
+
+    fn spec(&self, space: &str) -> Result<SpaceSpec, ApiError> {
+        let metric = match self.metric.as_str() {
+            "dot" => Metric::Dot,
+            "cosine" => Metric::Cosine,
+            "l2" => Metric::L2,
+            other => {
+                return Err(ApiError::unprocessable(
+                    "bad_metric",
+                    format!("metric {other:?}: expected \"dot\", \"cosine\" or \"l2\""),
+                ));
+            }
+        };
+        let spec = SpaceSpec::new(space, metric);
+        let (ef_search, m) = (self.ef_search.unwrap_or(spec.ef_search), self.m.unwrap_or(spec.m));
+        Ok(SpaceSpec { exact: self.exact, ef_search, m, ..spec })
+    }
 }
 
 fn unknown(space: &str) -> ApiError {
@@ -58,6 +85,15 @@ struct Stored {
     through: u64,
 }
 
+/// What serves of a space, or should.
+#[derive(Clone)]
+struct Known {
+    stored: Stored,
+    version: u32,
+    /// What could not be read at the start.
+    damage: Option<String>,
+}
+
 /// What the server says about a space.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SpaceReport {
@@ -73,10 +109,15 @@ pub struct SpaceReport {
     pub metric: String,
     /// Whether every vector is scanned.
     pub exact: bool,
+    /// Whether searches walk a graph: not where all is scanned, of few vectors, or where a walk found too little.
+    pub graph: bool,
     /// How a visitor becomes a vector.
     pub visitor: VisitorVector,
     /// Rises with every swap.
     pub generation: u32,
+    /// What could not be read at the start, and what serves instead. It stands until the space is put again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// Vectors that were refused, with the reason; at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<String>,
@@ -124,14 +165,15 @@ pub struct EmbeddingStore {
     /// Held while changes are logged and made, so that both have one order.
     writing: Mutex<()>,
     /// What the registry says; held for a look only.
-    known: Mutex<BTreeMap<String, (Stored, u32)>>,
+    known: Mutex<BTreeMap<String, Known>>,
 }
 
 impl EmbeddingStore {
-    /// Serves every space the registry knows, from kept graphs where they still fit.
+    /// Serves every space the registry knows, from kept graphs where they still fit. Of a set that cannot be read, the one
+    /// before serves; where there is none, nothing does, and what asks for the space is told so.
     ///
     /// # Errors
-    /// When the registry or a stored set cannot be read.
+    /// When the registry cannot be read.
     pub fn load(
         state: Arc<State>,
         spaces: Arc<Spaces>,
@@ -143,16 +185,36 @@ impl EmbeddingStore {
         let store = Arc::new(Self { state, spaces, visitor_vectors, kept, building, folding, writing, known });
         for document in store.state.registry.list(KIND)? {
             let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
-            let recent = store.start(&document.name, &stored)?;
-            let name = document.name.clone();
-            store.known.lock().insert(document.name, (stored, document.version));
-            store.renew_when_much(&name, recent);
+            let newest = Known { stored, version: document.version, damage: None };
+            let known = match store.start(&document.name, &newest.stored) {
+                Ok(()) => newest,
+                Err(error) => store.start_before(&document.name, newest, &error)?,
+            };
+            store.known.lock().insert(document.name.clone(), known);
+            store.renew_when_due(&document.name);
         }
         Ok(store)
     }
 
-    /// Serves one stored space, with the changes since; the rows that are recent then.
-    fn start(self: &Arc<Self>, space: &str, stored: &Stored) -> anyhow::Result<usize> {
+    /// Serves the newest set of a space that can be read, now that `newest` cannot.
+    fn start_before(self: &Arc<Self>, space: &str, newest: Known, error: &anyhow::Error) -> anyhow::Result<Known> {
+        let older = self.state.registry.history(KIND, space)?.into_iter().rev();
+        for document in older.filter(|document| document.version < newest.version) {
+            let stored = document.value.and_then(|value| serde_json::from_value::<Stored>(value).ok());
+            if let Some(stored) = stored.filter(|stored| self.start(space, stored).is_ok()) {
+                let damage = format!("{error:#}; generation {} serves instead", document.version);
+                tracing::error!(space, damage, "a set of vectors is damaged: put it again");
+                return Ok(Known { stored, version: document.version, damage: Some(damage) });
+            }
+        }
+        self.spaces.remove(space);
+        let damage = format!("{error:#}; no earlier generation can be read, nothing serves");
+        tracing::error!(space, damage, "a set of vectors is damaged: put it again");
+        Ok(Known { damage: Some(damage), ..newest })
+    }
+
+    /// Serves one stored space, with the changes since.
+    fn start(self: &Arc<Self>, space: &str, stored: &Stored) -> anyhow::Result<()> {
         let bytes = self.state.blobs.get(&stored.digest)?;
         let origin = self.origin(&stored.digest, &stored::ids(&bytes)?);
         if self.kept.as_ref().is_some_and(|kept| kept.open(&self.spaces, space, &origin)) {
@@ -162,7 +224,8 @@ impl EmbeddingStore {
             self.keep(space, &origin);
         }
         let changes = self.state.vectors.since(space, stored.through)?;
-        Ok(self.apply(space, &changes)?.recent)
+        self.apply(space, &changes)?;
+        Ok(())
     }
 
     /// Replaces a space by these vectors.
@@ -201,7 +264,7 @@ impl EmbeddingStore {
         let json = serde_json::to_value(&stored).map_err(ApiError::internal)?;
         let _turn = self.writing.lock();
         let number = self.state.registry.put(KIND, space, &json).map_err(ApiError::internal)?;
-        self.known.lock().insert(space.to_owned(), (stored, number));
+        self.known.lock().insert(space.to_owned(), Known { stored, version: number, damage: None });
         if missed {
             let changes = self.state.vectors.since(space, through).map_err(ApiError::internal)?;
             self.apply(space, &changes)?;
@@ -214,12 +277,16 @@ impl EmbeddingStore {
     /// made, compared by the inner product.
     ///
     /// # Errors
-    /// 422 for a bad name, or when nothing is left for a new space; 500 when they cannot be stored. A vector that is wrong
-    /// is left out and stands in the report.
+    /// 422 for a bad name, or when nothing is left for a new space; 409 when the space is damaged and nothing of it serves; 500
+    /// when they cannot be stored. A vector that is wrong is left out and stands in the report.
     pub fn update(self: &Arc<Self>, space: &str, changes: Vec<VectorChange>) -> Result<UpdateReport, ApiError> {
         check_name(space)?;
         let turn = self.writing.lock();
         let Some(generation) = self.spaces.space(space).filter(|_| self.has(space)) else {
+            if let Some(damage) = self.known.lock().get(space).and_then(|known| known.damage.clone()) {
+                let detail = format!("embedding space {space:?}: {damage}; put the whole set again");
+                return Err(ApiError::conflict("damaged_space", detail));
+            }
             drop(turn);
             return self.begin(space, changes);
         };
@@ -237,7 +304,7 @@ impl EmbeddingStore {
         })?;
         let updated = self.apply(space, &changes)?;
         drop(turn);
-        self.renew_when_much(space, updated.recent);
+        self.renew_when_due(space);
         let (upserted, deleted, recent) = (updated.upserted, updated.deleted, updated.recent);
         Ok(UpdateReport { upserted, deleted, recent, rejected })
     }
@@ -271,7 +338,7 @@ impl EmbeddingStore {
                 rejected.push(RefusedVector { index, id, detail });
             }
         }
-        let settings = SpaceSettings { metric: dot(), exact: false, visitor: VisitorVector::Mean };
+        let settings = SpaceSettings::seen_by(VisitorVector::Mean);
         let upserted = self.replace(space, settings, &vectors)?.vectors;
         Ok(UpdateReport { upserted, deleted: 0, recent: 0, rejected })
     }
@@ -310,9 +377,8 @@ impl EmbeddingStore {
         self.spaces.update(space, &changes).map_err(ApiError::internal)
     }
 
-    fn renew_when_much(self: &Arc<Self>, space: &str, recent: usize) {
-        let vectors = self.spaces.space(space).map_or(0, |generation| generation.len());
-        if recent >= (vectors / RECENT_SHARE).clamp(LEAST_RECENT, MOST_RECENT) {
+    fn renew_when_due(self: &Arc<Self>, space: &str) {
+        if self.spaces.space(space).is_some_and(|generation| generation.is_due()) {
             self.renew_behind(space);
         }
     }
@@ -347,7 +413,7 @@ impl EmbeddingStore {
     }
 
     fn renew(&self, space: &str) -> Result<(), ApiError> {
-        let Some((stored, _)) = self.known.lock().get(space).cloned() else { return Ok(()) };
+        let Some(Known { stored, .. }) = self.known.lock().get(space).cloned() else { return Ok(()) };
         let through = self.state.vectors.last().map_err(ApiError::internal)?;
         let rebuilt = self.spaces.rebuild(space).map_err(ApiError::internal)?;
         let Some(rebuilt) = rebuilt else { return Ok(()) };
@@ -395,7 +461,7 @@ impl EmbeddingStore {
 
     fn report(&self, space: &str) -> Result<SpaceReport, ApiError> {
         let known = self.known.lock();
-        let (stored, number) = known.get(space).ok_or_else(|| unknown(space))?;
+        let Known { stored, version, damage } = known.get(space).ok_or_else(|| unknown(space))?;
         let live = self.spaces.space(space);
         Ok(SpaceReport {
             space: space.to_owned(),
@@ -404,8 +470,10 @@ impl EmbeddingStore {
             dimension: live.as_ref().map_or(0, |g| g.dim()),
             metric: stored.settings.metric.clone(),
             exact: stored.settings.exact,
+            graph: live.as_ref().is_some_and(|g| g.has_graph()),
             visitor: stored.settings.visitor.clone(),
-            generation: *number,
+            generation: *version,
+            damage: damage.clone(),
             rejected: Vec::new(),
         })
     }
@@ -417,17 +485,7 @@ impl EmbeddingStore {
         settings: &SpaceSettings,
         vectors: &Vectors,
     ) -> Result<Vec<String>, ApiError> {
-        let metric = match settings.metric.as_str() {
-            "dot" => Metric::Dot,
-            "cosine" => Metric::Cosine,
-            "l2" => Metric::L2,
-            other => {
-                return Err(ApiError::unprocessable(
-                    "bad_metric",
-                    format!("metric {other:?}: expected \"dot\", \"cosine\" or \"l2\""),
-                ));
-            }
-        };
+        let spec = settings.spec(space)?;
         let dim = vectors.values().next().map_or(0, Vec::len);
         if let Some((id, vector)) = vectors.iter().find(|(_, vector)| vector.len() != dim) {
             return Err(ApiError::unprocessable(
@@ -438,7 +496,6 @@ impl EmbeddingStore {
         let ids: Vec<&str> = vectors.keys().map(String::as_str).collect();
         let rows = self.state.catalogue.reserve(&ids);
         let flat: Vec<f32> = vectors.values().flatten().copied().collect();
-        let spec = SpaceSpec { exact: settings.exact, ..SpaceSpec::new(space, metric) };
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pool = qianmian_index::background(cores).map_err(ApiError::internal)?;
         let report = pool

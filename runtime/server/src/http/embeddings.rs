@@ -3,13 +3,14 @@
 use super::body;
 use super::catalog::blocking;
 use crate::app::App;
-use crate::embeddings::{SpaceReport, SpaceSettings, UpdateReport};
+use crate::embeddings::{SpaceReport, SpaceSettings, UpdateReport, matrix};
 use crate::error::{ApiError, Problem};
 use crate::reach::VisitorVector;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequest, Multipart, Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use qianmian_state::VectorChange;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,10 @@ pub(super) struct Settings {
     model: Option<String>,
     /// Scan every vector instead of walking a graph.
     exact: Option<bool>,
+    /// Width of searches over the graph, 1 to 65536 (128): more finds more and takes longer.
+    ef_search: Option<usize>,
+    /// Half the links a vector has in the graph, 4 to 64 (16).
+    m: Option<usize>,
 }
 
 impl Settings {
@@ -76,6 +81,8 @@ impl Settings {
         Ok(SpaceSettings {
             metric: self.metric.unwrap_or_else(|| "dot".to_owned()),
             exact: self.exact.unwrap_or(false),
+            ef_search: self.ef_search,
+            m: self.m,
             visitor,
         })
     }
@@ -87,18 +94,36 @@ struct Line {
     vector: Vec<f32>,
 }
 
-/// Replaces a space: one `{"id","vector"}` a line. The old generation answers until the new one is built.
+/// Replaces a space: one `{"id","vector"}` a line, or a form of two parts: `vectors`, a matrix in a `.npy` file of floats, and
+/// `ids`, a JSON list with one for each of its rows. The old generation answers until the new one is built.
 #[utoipa::path(put, path = "/v1/embeddings/{space}", tag = "data science",
     params(("space" = String, Path), Settings),
-    request_body(content = String, content_type = "application/x-ndjson", description = "One {\"id\",\"vector\"} a line"),
+    request_body(content(
+        (String = "application/x-ndjson"), (Vec<u8> = "multipart/form-data")),
+        description = "One {\"id\",\"vector\"} a line, or the parts vectors (.npy) and ids (JSON)"),
     responses((status = 200, body = SpaceReport), (status = 422, body = Problem)))]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Path(space): Path<String>,
     Query(settings): Query<Settings>,
-    bytes: Bytes,
+    request: Request,
 ) -> Result<Json<SpaceReport>, ApiError> {
     let settings = settings.check()?;
+    let form = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+    if form {
+        let (npy, ids) = matrix_of(request).await?;
+        return blocking(move || {
+            let refused = |detail| ApiError::unprocessable("wrong_shape", detail);
+            let ids = serde_json::from_slice(&ids).map_err(|error| refused(format!("ids: {error}")))?;
+            let vectors = matrix::vectors(&npy, ids).map_err(refused)?;
+            app.embeddings.put(&space, settings, &vectors).map(Json)
+        })
+        .await;
+    }
+    let bytes = Bytes::from_request(request, &()).await.map_err(|error| {
+        let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_request" };
+        ApiError::new(error.status(), code, error.body_text())
+    })?;
     blocking(move || {
         let mut vectors = BTreeMap::new();
         for (index, line) in body::lines::<Line>(&bytes) {
@@ -113,6 +138,31 @@ pub(super) async fn put(
         app.embeddings.put(&space, settings, &vectors).map(Json)
     })
     .await
+}
+
+/// The parts of a form: a matrix, and the ids of its rows.
+async fn matrix_of(request: Request) -> Result<(Bytes, Bytes), ApiError> {
+    let mut form =
+        Multipart::from_request(request, &()).await.map_err(|error| bad(error.status(), error.body_text()))?;
+    let (mut npy, mut ids) = (None, None);
+    while let Some(part) = form.next_field().await.map_err(|error| bad(error.status(), error.body_text()))? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let place = match name.as_str() {
+            "vectors" => &mut npy,
+            "ids" => &mut ids,
+            other => {
+                let detail = format!("part {other:?}: expected \"vectors\" and \"ids\"");
+                return Err(ApiError::bad_request("unknown_part", detail));
+            }
+        };
+        *place = Some(part.bytes().await.map_err(|error| bad(error.status(), error.body_text()))?);
+    }
+    let missing = |part| ApiError::bad_request("missing_part", format!("the multipart body has no part {part:?}"));
+    Ok((npy.ok_or_else(|| missing("vectors"))?, ids.ok_or_else(|| missing("ids"))?))
+}
+
+fn bad(status: StatusCode, detail: String) -> ApiError {
+    ApiError::new(status, "bad_multipart", detail)
 }
 
 fn twice(index: usize, id: &str) -> ApiError {
