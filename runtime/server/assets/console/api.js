@@ -21,7 +21,7 @@ export const stopped = (error) => error?.name === "AbortError";
 let standing = "ok";
 /** How the server stands: "ok", "unreachable" or "token" (it wants one, or another one). */
 const stand = (how) => {
-  if (how === standing) return;
+  if (how === standing && how !== "token") return;
   standing = how;
   dispatchEvent(new CustomEvent("standing", { detail: how }));
 };
@@ -82,7 +82,9 @@ export const call = async (method, path, { json, body, signal } = {}) => {
     stand("unreachable");
     throw new Problem({ code: "unreachable", detail: String(error?.message ?? error) });
   }
-  stand(response.status === 401 ? "token" : "ok");
+  // Whoever runs the server may ask how it is without a token: that says nothing of the one that is wanted.
+  if (response.status === 401) stand("token");
+  else if (path.startsWith("/v1/") || standing === "unreachable") stand("ok");
   if (!response.ok) throw await refusal(response);
   if (response.status === 204) return null;
   return (response.headers.get("content-type") ?? "").startsWith("application/json") ? response.json() : response.text();

@@ -154,7 +154,7 @@ const connection = () => {
   };
   const look = async () => {
     const { visitors, items } = await call("GET", "/readyz");
-    tell("ok", say("standing.ok", { visitors, items }));
+    if (panel.hidden) tell("ok", say("standing.ok", { visitors, items }));
     return 15_000;
   };
   addEventListener("standing", ({ detail }) => {

@@ -85,7 +85,9 @@ const relabel = () => {
     const text = make?.();
     // What says the same is left alone: a screen reader would read it out again.
     if (make && node.data !== text) node.data = text;
-    Object.entries(attributes.get(node) ?? {}).forEach(([name, make]) => node.setAttribute(name, make()));
+    for (const [name, make] of Object.entries(attributes.get(node) ?? {})) {
+      if (node.getAttribute(name) !== make()) node.setAttribute(name, make());
+    }
   }
 };
 
