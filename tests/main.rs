@@ -10,6 +10,8 @@ mod backup;
 mod browser;
 #[path = "cases/campaigns.rs"]
 mod campaigns;
+#[path = "cases/console.rs"]
+mod console;
 #[path = "cases/contract.rs"]
 mod contract;
 #[path = "cases/durability.rs"]

@@ -19,23 +19,19 @@ use std::time::{Duration, Instant};
 
 /// A window and what stands in the names of its pictures.
 #[derive(Clone, Copy)]
-struct Window {
-    name: &'static str,
+pub(super) struct Window {
+    pub(super) name: &'static str,
     width: u32,
     height: u32,
     mobile: bool,
 }
 
-const PHONE: Window = Window { name: "phone", width: 390, height: 844, mobile: true };
-const DESKTOP: Window = Window { name: "desktop", width: 1280, height: 900, mobile: false };
+pub(super) const PHONE: Window = Window { name: "phone", width: 390, height: 844, mobile: true };
+pub(super) const DESKTOP: Window = Window { name: "desktop", width: 1280, height: 900, mobile: false };
 
 #[test]
 fn a_thousand_faces_in_a_browser() {
-    let Ok(path) = headless_chrome::browser::default_executable() else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "no Chromium: install it, this test must run in CI");
-        eprintln!("skipped: no Chromium found");
-        return;
-    };
+    let Some(browser) = chromium() else { return };
     // `cargo xtask demo --check` brings its own: the demo as everybody starts it.
     let (url, _server) = match std::env::var("QIANMIAN_DEMO_URL") {
         Ok(url) => (url, None),
@@ -43,6 +39,22 @@ fn a_thousand_faces_in_a_browser() {
             let server = demo();
             (server.url.clone(), Some(server))
         }
+    };
+    for window in [PHONE, DESKTOP] {
+        let page = Visit::new(&browser, &url, window);
+        two_visitors_see_different_pages(&page);
+        a_click_changes_the_next_page(&page);
+        every_page_looks_right(&page);
+        assert_eq!(*page.errors.lock().expect("errors"), Vec::<String>::new(), "nothing went wrong on {}", window.name);
+    }
+}
+
+/// Chromium, where it is installed.
+pub(super) fn chromium() -> Option<Browser> {
+    let Ok(path) = headless_chrome::browser::default_executable() else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no Chromium: install it, this test must run in CI");
+        eprintln!("skipped: no Chromium found");
+        return None;
     };
     let quiet = ["--disable-quic", "--disable-component-update", "--hide-scrollbars", "--lang=zh-CN"];
     let options = LaunchOptions {
@@ -53,14 +65,7 @@ fn a_thousand_faces_in_a_browser() {
         idle_browser_timeout: Duration::from_secs(120),
         ..LaunchOptions::default()
     };
-    let browser = Browser::new(options).expect("Chromium starts");
-    for window in [PHONE, DESKTOP] {
-        let page = Visit::new(&browser, &url, window);
-        two_visitors_see_different_pages(&page);
-        a_click_changes_the_next_page(&page);
-        every_page_looks_right(&page);
-        assert_eq!(*page.errors.lock().expect("errors"), Vec::<String>::new(), "nothing went wrong on {}", window.name);
-    }
+    Some(Browser::new(options).expect("Chromium starts"))
 }
 
 /// A server with the demo's small shop in it.
@@ -138,15 +143,15 @@ fn every_page_looks_right(page: &Visit) {
 }
 
 /// A tab of one size on the server.
-struct Visit<'a> {
-    tab: Arc<Tab>,
-    url: &'a str,
-    window: Window,
-    errors: Arc<Mutex<Vec<String>>>,
+pub(super) struct Visit<'a> {
+    pub(super) tab: Arc<Tab>,
+    pub(super) url: &'a str,
+    pub(super) window: Window,
+    pub(super) errors: Arc<Mutex<Vec<String>>>,
 }
 
 impl<'a> Visit<'a> {
-    fn new(browser: &Browser, url: &'a str, window: Window) -> Self {
+    pub(super) fn new(browser: &Browser, url: &'a str, window: Window) -> Self {
         let tab = browser.new_tab().expect("a tab");
         tab.set_default_timeout(Duration::from_secs(30));
         tab.call_method(Emulation::SetDeviceMetricsOverride {
@@ -185,14 +190,14 @@ impl<'a> Visit<'a> {
         Self { tab, url, window, errors }
     }
 
-    fn open(&self, address: &str) {
+    pub(super) fn open(&self, address: &str) {
         self.tab.navigate_to(&format!("{}{address}", self.url)).expect("an address");
         // Navigating returns once the new document is there; the network's silence need not be awaited.
         let ready = "Number(document.readyState === 'complete' && document.querySelector('main') !== null)";
         self.wait(|p| p.number(ready) == 1.0, "the page is complete");
     }
 
-    fn theme(&self, theme: &str) {
+    pub(super) fn theme(&self, theme: &str) {
         let feature = Emulation::MediaFeature { name: "prefers-color-scheme".to_owned(), value: theme.to_owned() };
         let media = Emulation::SetEmulatedMedia { media: None, features: Some(vec![feature]) };
         self.tab.call_method(media).expect("a colour scheme");
@@ -202,11 +207,11 @@ impl<'a> Visit<'a> {
         self.tab.evaluate(script, false).expect("a script").value.unwrap_or_default()
     }
 
-    fn number(&self, script: &str) -> f64 {
+    pub(super) fn number(&self, script: &str) -> f64 {
         self.value(script).as_f64().unwrap_or(f64::NAN)
     }
 
-    fn text(&self, selector: &str) -> String {
+    pub(super) fn text(&self, selector: &str) -> String {
         let script = format!("document.querySelector({})?.innerText ?? ''", Value::from(selector));
         self.value(&script).as_str().unwrap_or_default().trim().to_owned()
     }
@@ -219,7 +224,7 @@ impl<'a> Visit<'a> {
     }
 
     #[allow(clippy::disallowed_methods, reason = "a test that waits for a browser")]
-    fn wait(&self, until: impl Fn(&Self) -> bool, what: &str) {
+    pub(super) fn wait(&self, until: impl Fn(&Self) -> bool, what: &str) {
         let begun = Instant::now();
         while !until(self) {
             assert!(begun.elapsed() < Duration::from_secs(20), "in vain waited until {what}");
@@ -228,7 +233,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Looks at the page: nothing sticks out sideways, pictures and words are there, and it is not one flat colour.
-    fn picture(&self, name: &str) {
+    pub(super) fn picture(&self, name: &str) {
         let name = format!("{name}-{}.png", self.window.name);
         let (wide, inner) = (self.number("document.documentElement.scrollWidth"), self.number("innerWidth"));
         assert_eq!((wide, inner), (f64::from(self.window.width), f64::from(self.window.width)), "{name}: no overflow");

@@ -4,6 +4,7 @@ mod audit;
 pub(crate) mod body;
 mod campaigns;
 mod catalog;
+mod console;
 mod edge;
 mod embeddings;
 mod events;
@@ -88,6 +89,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(operate::metrics))
         .route("/openapi.json", get(openapi::serve))
         .merge(pages::routes())
+        .merge(console::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| ApiError::internal("a handler panicked").into_response()))
