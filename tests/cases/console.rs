@@ -24,7 +24,11 @@ fn a_team_defines_tags_and_segments_and_looks_a_visitor_up() {
         let asked = "JSON.stringify(performance.getEntriesByType('resource').map(entry => entry.name))";
         let asked: Vec<String> = serde_json::from_str(&text(&page, asked)).expect("addresses");
         assert!(asked.len() > 10 && asked.iter().all(|name| name.starts_with(&server.url)), "{asked:?}");
-        assert_eq!(*page.errors.lock().expect("errors"), Vec::<String>::new(), "nothing went wrong on {}", window.name);
+        // typed slowly, a condition that is not written to its end is refused, and a browser logs every refusal
+        let unfinished = |error: &&String| error.contains("/v1/segments/size") && error.contains("status of 422");
+        let errors = page.errors.lock().expect("errors").clone();
+        let errors: Vec<&String> = errors.iter().filter(|error| !unfinished(error)).collect();
+        assert!(errors.is_empty(), "on {}: {errors:?}", window.name);
         a_refusal_stands_beside_its_field(&page);
     }
 }
