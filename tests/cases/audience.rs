@@ -57,6 +57,9 @@ fn tags_are_defined_back_filled_fresh_and_gone() {
     assert_eq!((&tag["backfill"]["finished"], &tag["backfill"]["of"]), (&json!(true), &json!(10)));
     let of = |id: &str| server.get(&format!("/v1/visitors/{id}")).json["tags"].to_string();
     assert!(of("v9").contains("\"star\"") && of("v9").contains("likes:all") && !of("v8").contains("\"star\""));
+    let rfm = |id: &str| server.get(&format!("/v1/visitors/{id}")).json["rfm"].clone();
+    assert!(rfm("v9").as_str().is_some_and(|rfm| rfm.len() == 3 && rfm.ends_with("55")), "{}", rfm("v9"));
+    assert_eq!(rfm("v0"), json!(null), "no orders");
     // fresh with the event
     server.events(&[json!({ "id": "move", "type": "view", "item": "p1",
         "visitor": { "id": "v8", "attributes": { "city": "Bern" } } })]);

@@ -288,7 +288,7 @@ export const MESSAGES = {
   "visitor.rfm.recency": ["最近一次消费", "Recency"],
   "visitor.rfm.frequency": ["消费频率", "Frequency"],
   "visitor.rfm.monetary": ["消费金额", "Money"],
-  "visitor.rfm.tag": ["要看 1 到 5 分，请建一个基础标签，列为", "To see the fifths from 1 to 5, make a base tag over"],
+  "visitor.rfm.tag": ["定义标签或圈选后会有 1 到 5 分，例如基础标签，列为", "The fifths from 1 to 5 come with the first tag or segment, such as a base tag over"],
   "visitor.affinities": ["偏好", "Affinities"],
   "visitor.affinities.text": ["各占全部兴趣的份额，半衰期 30 天。", "Each as a share of all interest, half-life 30 days."],
   "visitor.affinity.none": ["还看不出。", "None yet."],

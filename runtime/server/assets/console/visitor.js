@@ -22,14 +22,9 @@ const stages = (stage) => {
 
 const lastOrder = (items) => items.reduce((latest, item) => Math.max(latest, item.last_order), 0);
 
-/** The fifths of buyers, where a tag carries them; else only what they are made of. */
-const rfm = (profile, tags) => {
-  const carried = (of) => {
-    const names = tags.filter(({ spec }) => spec.kind === "base" && spec.of === of).map(({ name }) => `${name}:`);
-    return profile.tags.map((tag) => [tag, names.find((name) => tag.startsWith(name))]).find(([, name]) => name);
-  };
-  const [tag, prefix] = carried("visitor.rfm") ?? [];
-  const fifths = tag ? tag.slice(prefix.length) : "";
+/** The fifths of buyers, where buyers were cut into fifths; else only what they are made of. */
+const rfm = (profile) => {
+  const fifths = profile.rfm ?? "";
   const ordered = lastOrder(profile.items);
   const part = (key, at, ...value) => h("li", {}, h("span", { class: "bar-name" }, say(key), " ", h("span", { class: "quiet" }, ...value)),
     /^[1-5]{3}$/.test(fifths) && h("span", { class: "bar-number" }, `${fifths[at]} / 5`),
@@ -85,7 +80,7 @@ const profileView = (profile, tags, { signal, again, gone }) => h("div", { class
       figure("visitor.spend", () => number(profile.spend, 2)), figure("visitor.days", () => number(profile.active_days)),
       figure("visitor.first", when(profile.first_seen)), figure("visitor.last", when(profile.last_seen)),
       figure("visitor.channel", profile.channel || "–"), figure("visitor.region", profile.region || "–"))),
-  h("div", { class: "halves" }, carried(profile, tags), rfm(profile, tags)),
+  h("div", { class: "halves" }, carried(profile, tags), rfm(profile)),
   h("section", { class: "panel" }, h("h2", {}, say("visitor.affinities")), h("p", { class: "hint" }, say("visitor.affinities.text")),
     h("div", { class: "affinities" }, affinity("category", profile.categories), affinity("brand", profile.brands), affinity("price", profile.prices),
       affinity("channel", profile.channels), affinity("hour", profile.hours, hour))),

@@ -27,6 +27,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
         return Err(unknown(&id));
     }
     let mut document = profile(&app.state.catalogue.current(), &visitor);
+    document["rfm"] = app.state.folds.audience.rfm(&visitor).as_deref().into();
     document["id"] = id.into();
     document["key"] = (*person).into();
     document["ids"] = app.state.people.members(&person).iter().map(|id| json!(IdView::from(id))).collect();
