@@ -9,7 +9,7 @@ const BENCHES: [&str; 9] =
 
 fn run_named(name: &str) -> anyhow::Result<()> {
     match name {
-        "index" => return index(),
+        "index" => return index(&[]),
         "models" => return models(),
         _ => {}
     }
@@ -36,22 +36,29 @@ fn run_named(name: &str) -> anyhow::Result<()> {
     }
 }
 
-/// One bench, or all of them.
-pub fn run(name: Option<&str>) -> anyhow::Result<()> {
+/// One bench, or all of them; what is given beside the name of the index's says how much of it.
+pub fn run(name: Option<&str>, options: &[&str]) -> anyhow::Result<()> {
     match name {
-        Some(name) => run_named(name),
+        Some("index") => index(options),
+        Some(name) if options.is_empty() => run_named(name),
+        Some(name) => bail!("bench {name} takes no options, received {options:?}"),
         None => BENCHES.iter().try_for_each(|name| run_named(name)),
     }
 }
 
-/// The vector index against its peers, the quick form; `benches/index` says how to run all of it.
-fn index() -> anyhow::Result<()> {
+/// The vector index against its peers: the quick form, or with `--full` its large sets, and with `--large` a million rows too.
+/// Other options are the bench's own.
+fn index(options: &[&str]) -> anyhow::Result<()> {
     let folder = root().join("benches").join("index");
     let python = venv("venv-index", &folder.join("peer").join("requirements.txt"))?;
     crate::setup::cargo(&["build", "--release", "--package", "qianmian-bench-index"])?;
     let python = python.to_string_lossy();
     let data = shared_data().map(|data| data.to_string_lossy().into_owned());
-    let mut arguments = vec!["--quick", "--python", &python];
+    let mut arguments = vec!["--python", &python];
+    if options.is_empty() {
+        arguments.push("--quick");
+    }
+    arguments.extend(options.iter().filter(|option| **option != "--full"));
     arguments.extend(data.as_deref().into_iter().flat_map(|data| ["--data", data]));
     crate::setup::run(target().join("release").join("bench-index"), &arguments)
 }
