@@ -156,10 +156,16 @@ impl Generation {
     /// that are gone.
     #[must_use]
     pub fn is_due(&self) -> bool {
+        self.scans_much() || (self.gone() >= LEAST_SCANNED && many_gone(self) && !self.is_empty())
+    }
+
+    /// Whether searches scan many rows that are recent, or were: a [`Spaces::fold`] is worth its while, also while all is
+    /// being built anew.
+    #[must_use]
+    pub fn scans_much(&self) -> bool {
         let most = (self.len() / SCANNED_SHARE).clamp(LEAST_SCANNED, MOST_SCANNED);
-        let many = self.recent.scanned() >= most || (self.gone() >= LEAST_SCANNED && many_gone(self));
         // Nothing is built of nothing.
-        many && !self.is_empty()
+        self.recent.scanned() >= most && !self.is_empty()
     }
 
     /// Rows that were built and are gone or replaced.

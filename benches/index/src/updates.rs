@@ -8,7 +8,7 @@ use crate::lines::{Better, Line, median};
 use anyhow::Context;
 use cpu_time::ThreadTime;
 use qianmian_core::ItemRow;
-use qianmian_index::{Change, IndexError, Query, Rebuilt, Spaces};
+use qianmian_index::{Change, Generation, IndexError, Query, Rebuilt, Spaces};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -67,14 +67,16 @@ pub fn updates(data: &Data, spaces: &Spaces, seconds: u64) -> anyhow::Result<Vec
         let never = AtomicBool::new(false);
         let quiet: Vec<Times> = (0..3).map(|_| search(data, spaces, &never, QUIET)).collect::<anyhow::Result<_>>()?;
         let stop = AtomicBool::new(false);
+        let all: (Due, Build) = (Generation::is_due, Spaces::rebuild);
+        let few: (Due, Build) = (Generation::scans_much, Spaces::fold);
         let (busy, written, rebuilt) = std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let written = write(data, spaces, seconds);
                 stop.store(true, Ordering::Relaxed);
                 written
             });
-            let builder = scope.spawn(|| if rebuilds { rebuild(spaces, &stop, Spaces::rebuild) } else { Ok(0) });
-            let folder = scope.spawn(|| if rebuilds { rebuild(spaces, &stop, Spaces::fold) } else { Ok(0) });
+            let builder = scope.spawn(|| if rebuilds { rebuild(spaces, &stop, &all) } else { Ok(0) });
+            let folder = scope.spawn(|| if rebuilds { rebuild(spaces, &stop, &few) } else { Ok(0) });
             let busy = search(data, spaces, &stop, usize::MAX);
             let died = || anyhow::anyhow!("a thread died");
             let count = [builder, folder].map(|builder| builder.join().unwrap_or_else(|_| Err(died())));
@@ -104,15 +106,16 @@ pub fn updates(data: &Data, spaces: &Spaces, seconds: u64) -> anyhow::Result<Vec
     Ok(lines)
 }
 
-/// A way to take what is recent into a graph.
+/// When to take what is recent into a graph, and a way to.
+type Due = fn(&Generation) -> bool;
 type Build = fn(&Spaces, &str) -> Result<Option<Rebuilt>, IndexError>;
 
 /// Takes what is recent into a graph whenever the server would, on one thread; how many times.
-fn rebuild(spaces: &Spaces, stop: &AtomicBool, build: Build) -> anyhow::Result<usize> {
+fn rebuild(spaces: &Spaces, stop: &AtomicBool, (due, build): &(Due, Build)) -> anyhow::Result<usize> {
     let pool = qianmian_index::background(1)?;
     let mut rebuilt = 0;
     while !stop.load(Ordering::Relaxed) {
-        if spaces.space("bench").context("there")?.is_due() {
+        if due(&*spaces.space("bench").context("there")?) {
             rebuilt += usize::from(pool.install(|| build(spaces, "bench"))?.is_some());
         }
         pause(Duration::from_millis(5));

@@ -12,6 +12,9 @@ use rayon::prelude::*;
 /// Links left free at first, for rows that would not be reached otherwise.
 const SPARE: usize = 2;
 
+/// Links a list may have: twice the largest `m`.
+const MOST_LINKS: usize = 128;
+
 /// Neighbours whose own neighbours are candidates, and how many of theirs.
 const HOPS: usize = 16;
 
@@ -32,17 +35,18 @@ pub(super) fn refine(
     let apart = |a: u32, b: u32| distance.eval(rows.get(a), rows.get(b));
     (0..lists.len() as u32)
         .into_par_iter()
-        .map(|at| {
-            let mut near = lists[at as usize].clone();
-            near.extend(pointers.to(at));
-            more(at, &mut near);
-            near.sort_unstable();
-            near.dedup();
-            let mut near: Vec<(f32, u32)> =
-                near.into_iter().filter(|&to| to != at).map(|to| (apart(at, to), to)).collect();
+        .map_init(Default::default, |(found, near): &mut (Vec<u32>, Vec<(f32, u32)>), at| {
+            found.clear();
+            found.extend(&lists[at as usize]);
+            found.extend(pointers.to(at));
+            more(at, found);
+            found.sort_unstable();
+            found.dedup();
+            near.clear();
+            near.extend(found.iter().filter(|&&to| to != at).map(|&to| (apart(at, to), to)));
             near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             near.truncate(WEIGHED);
-            choose(&near, width - SPARE, apart)
+            choose(near, width - SPARE, apart)
         })
         .collect()
 }
@@ -91,19 +95,21 @@ pub(super) fn two_hops(lists: &[Vec<u32>]) -> impl Fn(u32, &mut Vec<u32>) + Sync
 /// the row itself. Those passed over fill what is left, nearest first.
 pub(super) fn choose(near: &[(f32, u32)], room: usize, apart: impl Fn(u32, u32) -> f32) -> Vec<u32> {
     let mut chosen = Vec::with_capacity(room + SPARE);
-    let mut passed = Vec::new();
+    let mut passed = [0; MOST_LINKS];
+    let mut count = 0;
     for &(distance, to) in near {
         if chosen.len() == room {
             break;
         }
         if chosen.iter().all(|&other| apart(other, to) > distance) {
             chosen.push(to);
-        } else {
-            passed.push(to);
+        } else if count < MOST_LINKS {
+            passed[count] = to;
+            count += 1;
         }
     }
-    passed.truncate(room - chosen.len());
-    chosen.extend(passed);
+    count = count.min(room - chosen.len());
+    chosen.extend_from_slice(&passed[..count]);
     chosen
 }
 

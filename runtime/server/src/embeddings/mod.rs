@@ -13,7 +13,7 @@ use crate::scenario::check_name;
 use kept::{Kept, Origin};
 use parking_lot::Mutex;
 use qianmian_core::ItemRow;
-use qianmian_index::{Change, Metric, SpaceSpec, Spaces, Updated};
+use qianmian_index::{Change, Generation, Metric, SpaceSpec, Spaces, Updated};
 use qianmian_state::{State, StateError, VectorChange};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -378,7 +378,8 @@ impl EmbeddingStore {
     }
 
     fn renew_when_due(self: &Arc<Self>, space: &str) {
-        if self.spaces.space(space).is_some_and(|generation| generation.is_due()) {
+        let due = |live: &Generation| live.scans_much() || (live.is_due() && !self.spaces.builds_all(space));
+        if self.spaces.space(space).is_some_and(|live| due(&live)) {
             self.renew_behind(space);
         }
     }
