@@ -13,9 +13,6 @@ pub(crate) const BLOCK: usize = 64;
 /// Positions of a block that are appended together.
 const AT_ONCE: usize = 4;
 
-/// Blocks whose positions are asked for ahead.
-const AHEAD: usize = 4;
-
 /// Signs in a byte.
 const EIGHT: usize = 8;
 
@@ -60,12 +57,6 @@ impl Signs {
     #[inline(always)]
     fn rows_of(&self, block: usize) -> u64 {
         u64::MAX >> (BLOCK - (self.at.len() - block * BLOCK).clamp(1, BLOCK))
-    }
-
-    /// Asks the memory for the positions of a block: of few of them, so here and there, will be read.
-    #[inline(always)]
-    fn prefetch_positions<I: Isa>(&self, isa: I, block: usize) {
-        (0..BLOCK).step_by(16).for_each(|line| isa.prefetch(&self.at, block * BLOCK + line));
     }
 
     /// What each half byte is worth to a query, in whole numbers whose sum over [`TOGETHER`] bytes stays within 8 bits.
@@ -124,9 +115,6 @@ impl Work for SignSums<'_> {
         let last = signs.blocks().saturating_sub(1);
         for (block, sums) in sums.iter_mut().enumerate().step_by(step) {
             rows.prefetch(isa, (block + step).min(last) as u32);
-            if low < u16::MAX {
-                signs.prefetch_positions(isa, block + step);
-            }
             *sums = isa.sum_halves(rows.get(block as u32).as_chunks().0, tables);
             append(found, signs, block, isa.at_least(sums, low));
         }
@@ -148,7 +136,6 @@ impl Work for Between<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         for (block, sums) in self.sums.iter().enumerate() {
-            self.signs.prefetch_positions(isa, block + AHEAD);
             append(self.found, self.signs, block, isa.at_least(sums, self.low) & !isa.at_least(sums, self.high));
         }
     }

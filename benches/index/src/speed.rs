@@ -191,7 +191,7 @@ pub fn measure(
     }
     if data.rows() >= 30_000 {
         let hnswlib = peer.filter(|peer| peer.has("hnswlib"));
-        lines.extend(crate::filters::measure(data, &generation, hnswlib, work, 3)?);
+        lines.extend(crate::filters::measure(data, &generation, hnswlib, work, 7)?);
         drop(generation);
         lines.extend(crate::updates::updates(data, &spaces, if quick { 5 } else { 20 })?);
     }
