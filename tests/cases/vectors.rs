@@ -336,6 +336,28 @@ fn of_a_set_that_is_damaged_the_one_before_serves_until_it_is_put_again() {
 }
 
 #[test]
+fn without_changes_that_are_damaged_the_set_serves_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = shop(folder.path(), 100);
+    let before = near(&server, "p5", 5);
+    let own = [0.123_456_7f32, -0.765_432_1];
+    send(&server, "PATCH", "/v1/embeddings/s", &lines([("p6".to_owned(), json!(own))].into_iter()));
+    assert_ne!(near(&server, "p5", 5), before);
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(folder.path(), copy.path());
+    let pattern: Vec<u8> = own.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let file = copy.path().join("vectors.db");
+    let mut bytes = std::fs::read(&file).expect("read");
+    let at = bytes.windows(8).position(|window| window == pattern).expect("the vector");
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).expect("written");
+    let server = Server::over(State::open(copy.path()).expect("it opens"));
+    assert_eq!(near(&server, "p5", 5), before);
+    let told = server.get("/v1/embeddings").json[0]["damage"].clone();
+    assert!(told.as_str().is_some_and(|told| told.contains("without the changes")), "{told}");
+}
+
+#[test]
 fn a_matrix_and_its_ids_are_a_set_too() {
     let server = Server::empty();
     server.items(&(0..4).map(|n| json!({ "id": format!("p{n}") })).collect::<Vec<_>>());

@@ -16,7 +16,7 @@ const HELP: &str = "\
 cargo xtask demo [--check] [--port N]   generate a storefront, serve it and stay up; --check proves it and exits
 cargo xtask test                        everything CI checks: format, lints, docs, licences, tests
 cargo xtask bench [quality|serve|sandbox|releases|models|index|events|durability|scale]   measure; JSON lines
-cargo xtask bench index --full | --large   the index on its large sets, half an hour; with a million rows, an hour and a half
+cargo xtask bench index --full | --large   the index on its large sets, ten minutes; with a million rows, an hour
 cargo xtask plugins                     build the shipped strategies into target/plugins
 cargo xtask contract                    write docs/contract.md from sdk/wit
 cargo xtask operators                   run the ONNX project's node tests, write docs/operators.md

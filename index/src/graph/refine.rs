@@ -12,9 +12,6 @@ use rayon::prelude::*;
 /// Links left free at first, for rows that would not be reached otherwise.
 const SPARE: usize = 2;
 
-/// Links a list may have: twice the largest `m`.
-const MOST_LINKS: usize = 128;
-
 /// Neighbours whose own neighbours are candidates, and how many of theirs.
 const HOPS: usize = 16;
 
@@ -95,21 +92,19 @@ pub(super) fn two_hops(lists: &[Vec<u32>]) -> impl Fn(u32, &mut Vec<u32>) + Sync
 /// the row itself. Those passed over fill what is left, nearest first.
 pub(super) fn choose(near: &[(f32, u32)], room: usize, apart: impl Fn(u32, u32) -> f32) -> Vec<u32> {
     let mut chosen = Vec::with_capacity(room + SPARE);
-    let mut passed = [0; MOST_LINKS];
-    let mut count = 0;
+    let mut passed = Vec::with_capacity(room);
     for &(distance, to) in near {
         if chosen.len() == room {
             break;
         }
         if chosen.iter().all(|&other| apart(other, to) > distance) {
             chosen.push(to);
-        } else if count < MOST_LINKS {
-            passed[count] = to;
-            count += 1;
+        } else if passed.len() < room {
+            passed.push(to);
         }
     }
-    count = count.min(room - chosen.len());
-    chosen.extend_from_slice(&passed[..count]);
+    passed.truncate(room - chosen.len());
+    chosen.extend(passed);
     chosen
 }
 

@@ -101,9 +101,9 @@ export const pause = (ms, signal) =>
     signal?.addEventListener("abort", () => { clearTimeout(timer); gone(); }, { once: true });
   });
 
-/** Looks again and again while the page is in view, until `signal`; `look` says in how many milliseconds next. */
-export const keepLooking = async (signal, look) => {
-  let next = await look();
+/** Looks again and again while the page is in view, until `signal`, the first time after `wait` or at once; `look` says in how many milliseconds next. */
+export const keepLooking = async (signal, look, wait) => {
+  let next = wait ?? await look();
   for (;;) {
     await pause(next, signal);
     if (document.visibilityState !== "visible") continue;

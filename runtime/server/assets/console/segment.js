@@ -7,7 +7,7 @@ import { estimator, sizeView } from "./estimate.js";
 import { Wrong, field, form, free, nameField, saved } from "./forms.js";
 import { listExport, listInput, listMatch } from "./lists.js";
 import { crumbs, guarded, unchanged } from "./tag.js";
-import { table } from "./tags.js";
+import { table } from "./list-page.js";
 import { number, say, t } from "./words.js";
 
 const aboutField = (value) => {

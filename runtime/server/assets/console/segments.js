@@ -1,9 +1,8 @@
 //! The list of segments.
 
-import { get, keepLooking } from "./api.js";
-import { backfill, chip, empty, h, link, swap } from "./dom.js";
-import { cell, table } from "./tags.js";
-import { number, percent, say, t } from "./words.js";
+import { chip, h } from "./dom.js";
+import { cell, common, listPage } from "./list-page.js";
+import { number, percent, say } from "./words.js";
 
 /** Who is in it, in one line. */
 const members = (spec) =>
@@ -15,30 +14,10 @@ const row = (visitors) => (segment) =>
       segment.spec.about && h("p", { class: "about" }, segment.spec.about)),
     cell("segment.size", h("span", {}, h("b", {}, () => number(segment.size)), " ",
       h("span", { class: "quiet" }, () => (visitors > 0 ? percent(segment.size / visitors) : "")))),
-    cell("segment.rule", members(segment.spec)), cell("list.version", String(segment.version)),
-    cell("list.backfill", backfill(segment.backfill)));
+    cell("segment.rule", members(segment.spec)), common(segment));
 
-export const segmentsPage = async ({ signal }) => {
-  const place = h("div");
-  let before = "";
-  const draw = async () => {
-    const segments = await get("/v1/segments", signal);
-    const now = JSON.stringify(segments);
-    if (now !== before) {
-      before = now;
-      const visitors = segments[0]?.backfill.of ?? 0;
-      swap(place, segments.length === 0
-        ? empty("segment.empty", "segment.empty.text", link("/console/new-segment", say("segment.new")))
-        : table(["form.name", "segment.size", "segment.rule", "list.version", "list.backfill"], segments.map(row(visitors))));
-    }
-    return segments.every((segment) => segment.backfill.finished) ? 10_000 : 1_000;
-  };
-  await draw();
-  return {
-    title: () => t("nav.segments"),
-    node: h("div", {}, h("div", { class: "head" },
-      h("div", {}, h("h1", { tabindex: "-1" }, say("nav.segments")), h("p", { class: "lead" }, say("segment.lead"))),
-      h("a", { class: "button primary", href: "/console/new-segment" }, say("segment.new"))), place),
-    watch: () => keepLooking(signal, draw),
-  };
-};
+export const segmentsPage = ({ signal }) =>
+  listPage({
+    signal, kind: "segment", list: "segments", heads: ["segment.size", "segment.rule"],
+    rows: (segments) => segments.map(row(segments[0].backfill.of)),
+  });

@@ -1,8 +1,8 @@
 //! The list of tags.
 
-import { get, keepLooking } from "./api.js";
-import { backfill, chip, empty, h, link, swap } from "./dom.js";
 import { literal } from "./columns.js";
+import { chip, h } from "./dom.js";
+import { cell, common, listPage } from "./list-page.js";
 import { number, say, t } from "./words.js";
 
 /** A rule in one line. */
@@ -38,36 +38,7 @@ const row = (tag) =>
       tag.spec.about && h("p", { class: "about" }, tag.spec.about),
       tag.trouble && h("p", { class: "trouble" }, say("tag.trouble"), " ", h("span", { lang: "en" }, tag.trouble))),
     cell("tag.kind", kindChip(tag.spec.kind)), cell("tag.rule", rule(tag.spec)), cell("tag.values", values(tag.values)),
-    cell("list.version", String(tag.version)), cell("list.backfill", backfill(tag.backfill)));
+    common(tag));
 
-/** A cell that says what it is where there is no room for a head. */
-export const cell = (label, ...content) => h("td", { "data-label": () => t(label) }, ...content);
-
-export const table = (heads, rows) =>
-  h("div", { class: "panel flush" }, h("table", { class: "list" },
-    h("thead", {}, h("tr", {}, heads.map((key) => h("th", { scope: "col" }, say(key))))), h("tbody", {}, rows)));
-
-const add = () => h("a", { class: "button primary", href: "/console/new-tag", "data-key": "+add" }, say("tag.new"));
-
-export const tagsPage = async ({ signal }) => {
-  const place = h("div");
-  let before = "";
-  const draw = async () => {
-    const tags = await get("/v1/tags", signal);
-    const now = JSON.stringify(tags);
-    if (now !== before) {
-      before = now;
-      swap(place, tags.length === 0
-        ? empty("tag.empty", "tag.empty.text", link("/console/new-tag", say("tag.new")))
-        : table(["form.name", "tag.kind", "tag.rule", "tag.values", "list.version", "list.backfill"], tags.map(row)));
-    }
-    return tags.every((tag) => tag.backfill.finished) ? 10_000 : 1_000;
-  };
-  const wait = await draw();
-  const watch = () => keepLooking(signal, () => (before === null ? wait : draw()));
-  return {
-    title: () => t("nav.tags"),
-    node: h("div", {}, h("div", { class: "head" }, h("div", {}, h("h1", { tabindex: "-1" }, say("nav.tags")), h("p", { class: "lead" }, say("tag.lead"))), add()), place),
-    watch,
-  };
-};
+export const tagsPage = ({ signal }) =>
+  listPage({ signal, kind: "tag", list: "tags", heads: ["tag.kind", "tag.rule", "tag.values"], rows: (tags) => tags.map(row) });

@@ -187,9 +187,12 @@ impl EmbeddingStore {
             let stored: Stored = serde_json::from_value(document.value.unwrap_or_default())?;
             let newest = Known { stored, version: document.version, damage: None };
             let known = match store.start(&document.name, &newest.stored) {
-                Ok(()) => newest,
+                Ok(damage) => Known { damage, ..newest },
                 Err(error) => store.start_before(&document.name, newest, &error)?,
             };
+            if let Some(damage) = &known.damage {
+                tracing::error!(space = document.name, damage, "vectors are damaged: put the space again");
+            }
             store.known.lock().insert(document.name.clone(), known);
             store.renew_when_due(&document.name);
         }
@@ -197,24 +200,22 @@ impl EmbeddingStore {
     }
 
     /// Serves the newest set of a space that can be read, now that `newest` cannot.
-    fn start_before(self: &Arc<Self>, space: &str, newest: Known, error: &anyhow::Error) -> anyhow::Result<Known> {
+    fn start_before(&self, space: &str, newest: Known, error: &anyhow::Error) -> anyhow::Result<Known> {
         let older = self.state.registry.history(KIND, space)?.into_iter().rev();
         for document in older.filter(|document| document.version < newest.version) {
             let stored = document.value.and_then(|value| serde_json::from_value::<Stored>(value).ok());
             if let Some(stored) = stored.filter(|stored| self.start(space, stored).is_ok()) {
                 let damage = format!("{error:#}; generation {} serves instead", document.version);
-                tracing::error!(space, damage, "a set of vectors is damaged: put it again");
                 return Ok(Known { stored, version: document.version, damage: Some(damage) });
             }
         }
         self.spaces.remove(space);
         let damage = format!("{error:#}; no earlier generation can be read, nothing serves");
-        tracing::error!(space, damage, "a set of vectors is damaged: put it again");
         Ok(Known { damage: Some(damage), ..newest })
     }
 
-    /// Serves one stored space, with the changes since.
-    fn start(self: &Arc<Self>, space: &str, stored: &Stored) -> anyhow::Result<()> {
+    /// Serves one stored space, with the changes since; where those cannot be read, without them, and says so.
+    fn start(&self, space: &str, stored: &Stored) -> anyhow::Result<Option<String>> {
         let bytes = self.state.blobs.get(&stored.digest)?;
         let origin = self.origin(&stored.digest, &stored::ids(&bytes)?);
         if self.kept.as_ref().is_some_and(|kept| kept.open(&self.spaces, space, &origin)) {
@@ -223,9 +224,12 @@ impl EmbeddingStore {
             self.publish(space, &stored.settings, &stored::decode(&bytes)?)?;
             self.keep(space, &origin);
         }
-        let changes = self.state.vectors.since(space, stored.through)?;
+        let changes = match self.state.vectors.since(space, stored.through) {
+            Ok(changes) => changes,
+            Err(error) => return Ok(Some(format!("{error}; the set serves without the changes since it was put"))),
+        };
         self.apply(space, &changes)?;
-        Ok(())
+        Ok(None)
     }
 
     /// Replaces a space by these vectors.
@@ -414,13 +418,13 @@ impl EmbeddingStore {
     }
 
     fn renew(&self, space: &str) -> Result<(), ApiError> {
-        let Some(Known { stored, .. }) = self.known.lock().get(space).cloned() else { return Ok(()) };
+        let Some(Known { stored, damage, .. }) = self.known.lock().get(space).cloned() else { return Ok(()) };
         let through = self.state.vectors.last().map_err(ApiError::internal)?;
         let rebuilt = self.spaces.rebuild(space).map_err(ApiError::internal)?;
         let Some(rebuilt) = rebuilt else { return Ok(()) };
         tracing::info!(space, rows = rebuilt.rows, whole = rebuilt.whole, took = ?rebuilt.took, "recent vectors taken in");
-        if !rebuilt.whole {
-            // The log is short as long as the small graph is small.
+        if !rebuilt.whole || damage.is_some() {
+            // The log is short as long as the small graph is small; and what serves instead of a damaged set is not the set.
             return Ok(());
         }
         let bytes = self.state.blobs.get(&stored.digest).map_err(ApiError::internal)?;

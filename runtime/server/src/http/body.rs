@@ -1,7 +1,9 @@
-//! Reading bodies: JSON with errors that say where, NDJSON line by line, and not more at once than there is room for.
+//! Reading bodies: JSON with errors that say where, NDJSON line by line, forms, and not more at once than there is room for.
 
 use crate::error::ApiError;
 use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Multipart;
+use axum::extract::multipart::MultipartError;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use std::future::poll_fn;
@@ -41,6 +43,31 @@ pub async fn within(
         bytes.extend_from_slice(&data);
     }
     Ok((bytes.into(), held))
+}
+
+/// The parts of a form, by these names; `None` for one that is not there.
+///
+/// # Errors
+/// 400 `unknown_part`, `bad_multipart`; 413 when it is too large.
+pub async fn parts<const N: usize>(mut form: Multipart, names: [&str; N]) -> Result<[Option<Bytes>; N], ApiError> {
+    let bad = |error: MultipartError| ApiError::new(error.status(), "bad_multipart", error.body_text());
+    let mut parts = [const { None }; N];
+    while let Some(part) = form.next_field().await.map_err(bad)? {
+        let name = part.name().unwrap_or_default();
+        let Some(at) = names.iter().position(|known| *known == name) else {
+            return Err(ApiError::bad_request("unknown_part", format!("part {name:?}: expected {names:?}")));
+        };
+        parts[at] = Some(part.bytes().await.map_err(bad)?);
+    }
+    Ok(parts)
+}
+
+/// A part that must be there.
+///
+/// # Errors
+/// 400 `missing_part`.
+pub fn part(part: Option<Bytes>, name: &str) -> Result<Bytes, ApiError> {
+    part.ok_or_else(|| ApiError::bad_request("missing_part", format!("the multipart body has no part {name:?}")))
 }
 
 /// A list would be taken for an object by its order, which nobody means.

@@ -47,7 +47,7 @@ macro_rules! asset {
     };
 }
 
-const FILES: [Asset; 19] = [
+const FILES: [Asset; 20] = [
     asset!("console.css", "text/css; charset=utf-8"),
     asset!("api.js"),
     asset!("app.js"),
@@ -56,6 +56,7 @@ const FILES: [Asset; 19] = [
     asset!("dom.js"),
     asset!("estimate.js"),
     asset!("forms.js"),
+    asset!("list-page.js"),
     asset!("lists.js"),
     asset!("messages.js"),
     asset!("person.js"),

@@ -111,7 +111,10 @@ pub(super) async fn put(
     let settings = settings.check()?;
     let form = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
     if form {
-        let (npy, ids) = matrix_of(request).await?;
+        let form = Multipart::from_request(request, &()).await;
+        let form = form.map_err(|error| ApiError::new(error.status(), "bad_multipart", error.body_text()))?;
+        let [npy, ids] = body::parts(form, ["vectors", "ids"]).await?;
+        let (npy, ids) = (body::part(npy, "vectors")?, body::part(ids, "ids")?);
         return blocking(move || {
             let refused = |detail| ApiError::unprocessable("wrong_shape", detail);
             let ids = serde_json::from_slice(&ids).map_err(|error| refused(format!("ids: {error}")))?;
@@ -140,31 +143,6 @@ pub(super) async fn put(
     .await
 }
 
-/// The parts of a form: a matrix, and the ids of its rows.
-async fn matrix_of(request: Request) -> Result<(Bytes, Bytes), ApiError> {
-    let mut form =
-        Multipart::from_request(request, &()).await.map_err(|error| bad(error.status(), error.body_text()))?;
-    let (mut npy, mut ids) = (None, None);
-    while let Some(part) = form.next_field().await.map_err(|error| bad(error.status(), error.body_text()))? {
-        let name = part.name().unwrap_or_default().to_owned();
-        let place = match name.as_str() {
-            "vectors" => &mut npy,
-            "ids" => &mut ids,
-            other => {
-                let detail = format!("part {other:?}: expected \"vectors\" and \"ids\"");
-                return Err(ApiError::bad_request("unknown_part", detail));
-            }
-        };
-        *place = Some(part.bytes().await.map_err(|error| bad(error.status(), error.body_text()))?);
-    }
-    let missing = |part| ApiError::bad_request("missing_part", format!("the multipart body has no part {part:?}"));
-    Ok((npy.ok_or_else(|| missing("vectors"))?, ids.ok_or_else(|| missing("ids"))?))
-}
-
-fn bad(status: StatusCode, detail: String) -> ApiError {
-    ApiError::new(status, "bad_multipart", detail)
-}
-
 fn twice(index: usize, id: &str) -> ApiError {
     ApiError::unprocessable("duplicate_id", format!("line {}: the id {id:?} stands twice", index + 1))
 }
@@ -182,7 +160,8 @@ struct ChangeLine {
 #[utoipa::path(patch, path = "/v1/embeddings/{space}", tag = "data science",
     params(("space" = String, Path)),
     request_body(content = String, content_type = "application/x-ndjson", description = "One {\"id\",\"vector\"} a line"),
-    responses((status = 200, body = UpdateReport), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = UpdateReport), (status = 404, body = Problem), (status = 422, body = Problem),
+        (status = 409, description = "The space is damaged and nothing of it serves", body = Problem)))]
 pub(super) async fn patch(
     State(app): State<Arc<App>>,
     Path(space): Path<String>,

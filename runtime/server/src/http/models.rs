@@ -1,5 +1,6 @@
 //! Models: `PUT /v1/models/{name}/versions/{version}` checks one and swaps it in.
 
+use super::body;
 use super::catalog::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
@@ -36,29 +37,11 @@ pub(super) async fn put(
     State(app): State<Arc<App>>,
     Path((name, version)): Path<(String, String)>,
     how: Result<Query<How>, QueryRejection>,
-    mut form: Multipart,
+    form: Multipart,
 ) -> Result<Json<Taken>, ApiError> {
     let Query(How { trial }) = how.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
-    let bad = |error: axum::extract::multipart::MultipartError| {
-        ApiError::new(error.status(), "bad_multipart", error.body_text())
-    };
-    let (mut model, mut manifest, mut golden) = (None, None, None);
-    while let Some(part) = form.next_field().await.map_err(bad)? {
-        match part.name().unwrap_or_default() {
-            "model" => model = Some(part.bytes().await.map_err(bad)?),
-            "manifest" => manifest = Some(part.bytes().await.map_err(bad)?),
-            "golden" => golden = Some(part.bytes().await.map_err(bad)?),
-            other => {
-                return Err(ApiError::bad_request(
-                    "unknown_part",
-                    format!("part {other:?}: expected \"model\", \"manifest\" and, if you like, \"golden\""),
-                ));
-            }
-        }
-    }
-    let missing = |part| ApiError::bad_request("missing_part", format!("the multipart body has no part {part:?}"));
-    let model = model.ok_or_else(|| missing("model"))?;
-    let manifest = manifest.ok_or_else(|| missing("manifest"))?;
+    let [model, manifest, golden] = body::parts(form, ["model", "manifest", "golden"]).await?;
+    let (model, manifest) = (body::part(model, "model")?, body::part(manifest, "manifest")?);
     let manifest = manifests::read(&manifest, golden.as_deref())?;
     blocking(move || {
         let some: Vec<_> = app.state.catalogue.current().live_rows().take(1).collect();
